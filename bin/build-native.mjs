@@ -1,0 +1,112 @@
+// Builds the addon: the ladder that `npm install` climbs (with --soft, which never fails an install) and
+// that the first command climbs where the install could not.
+//
+//   node bin/build-native.mjs [--soft] [--cuda] [--werror] [--sanitize] [--force]
+//
+//   c++ and cmake                      cmake-js; with nvcc and a GPU (or --cuda) also the cuda column
+//   c++, make and python3, no cmake    node-gyp, the cpu column
+//   no compiler                        nothing; build/why-not.txt says so, for doctor and the loader
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, cpSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { fingerprint } from "./fingerprint.mjs";
+import { packageRoot } from "./package_root.mjs";
+
+const require = createRequire(import.meta.url);
+const root = packageRoot();
+const build = path.join(root, "build");
+const stampFile = path.join(build, "stamp.txt");
+const whyNot = path.join(build, "why-not.txt");
+const addon = path.join(build, "Release", "srpo_native.node");
+const asked = new Set(process.argv.slice(2));
+const known = new Set(["--soft", "--cuda", "--werror", "--sanitize", "--force"]);
+for (const flag of asked)
+  if (!known.has(flag)) {
+    console.error(`build-native: expected ${[...known].join(", ")}, got ${flag}`);
+    process.exit(2);
+  }
+
+const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+const jobs = String(os.availableParallelism());
+const problems = [];
+
+function run(module, args) {
+  const done = spawnSync(process.execPath, [require.resolve(module), ...args], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 1 << 28,
+  });
+  if (done.status === 0) return true;
+  problems.push(`${module} ${args.join(" ")}\n${done.stdout ?? ""}${done.stderr ?? ""}`);
+  return false;
+}
+
+/** node-gyp wants a folder of Node's headers; Node-API's own, from the registry, are all it needs. */
+function nodeFolder() {
+  const folder = path.join(root, ".nodedir");
+  const headers = path.join(folder, "include/node");
+  cpSync(require("node-api-headers").include_dir, headers, { recursive: true });
+  writeFileSync(path.join(headers, "config.gypi"), "{'target_defaults':{},'variables':{}}\n");
+  writeFileSync(
+    path.join(headers, "common.gypi"),
+    `{'variables':{},'target_defaults':{'default_configuration':'Release',
+  'configurations':{'Release':{'cflags':['-O3','-DNDEBUG']},'Debug':{'cflags':['-g','-O0']}},
+  'cflags':['-fPIC','-pthread','-fvisibility=hidden'],'ldflags':['-pthread']}}\n`,
+  );
+  return folder;
+}
+
+function withCmake() {
+  const cuda = asked.has("--cuda") || (has("nvcc") && existsSync("/dev/nvidiactl"));
+  const options = [
+    cuda && "--CDSRPO_CUDA=ON",
+    asked.has("--werror") && "--CDSRPO_WERROR=ON",
+    asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
+  ].filter(Boolean);
+  return run("cmake-js/bin/cmake-js", ["compile", "-p", jobs, ...options]);
+}
+
+function withNodeGyp() {
+  rmSync(build, { recursive: true, force: true }); // the two doors leave different makefiles
+  const nodedir = `--nodedir=${nodeFolder()}`;
+  return run("node-gyp/bin/node-gyp.js", ["rebuild", nodedir, "--jobs", jobs]);
+}
+
+if (process.env.SRPO_SKIP_BUILD) process.exit(0);
+const flags = [...asked].filter((flag) => flag !== "--soft" && flag !== "--force").sort();
+const now = [
+  fingerprint(root, ["cpp", "cuda", "CMakeLists.txt", "binding.gyp"]),
+  process.platform,
+  process.arch,
+  ...flags,
+].join(" ");
+if (
+  !asked.has("--force") &&
+  existsSync(addon) &&
+  existsSync(stampFile) &&
+  readFileSync(stampFile, "utf8") === now
+)
+  process.exit(0);
+
+let done = false;
+if (!has("c++")) {
+  problems.push("no C++ compiler (c++) was found; on Debian: apt-get install g++ make python3");
+} else {
+  const cmake = has("cmake");
+  if (cmake) done = withCmake();
+  if (!done && has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
+  if (!done && !cmake) problems.push("neither cmake, nor make with python3, built the addon");
+}
+mkdirSync(build, { recursive: true });
+if (done) {
+  writeFileSync(stampFile, now);
+  rmSync(whyNot, { force: true });
+} else {
+  writeFileSync(whyNot, problems.join("\n\n"));
+  console.error(`srpo-native: the native addon was not built; see ${whyNot}\n`);
+  if (!asked.has("--soft")) console.error(problems.join("\n\n").slice(-8000));
+}
+process.exit(done || asked.has("--soft") ? 0 : 1);

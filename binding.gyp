@@ -1,0 +1,22 @@
+# The fallback build, for a machine without CMake: the cpu column alone, by node-gyp.
+{
+  "targets": [
+    {
+      "target_name": "srpo_native",
+      "sources": [
+        "<!@(node -p \"require('fs').readFileSync('cpp/sources.txt', 'utf8').split('\\n').filter((l) => l && !l.startsWith('#')).join(' ')\")"
+      ],
+      "include_dirs": [
+        ".",
+        "<!(node -p \"require('node-addon-api').include_dir\")",
+        "<!(node -p \"require('node-api-headers').include_dir\")"
+      ],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
+      "cflags_cc": [
+        "-std=gnu++20", "-O3", "-Wall", "-Wextra", "-Wno-psabi", "-fno-math-errno",
+        "-fno-trapping-math", "-fexceptions"
+      ],
+      "cflags_cc!": ["-fno-exceptions", "-fno-rtti"]
+    }
+  ]
+}

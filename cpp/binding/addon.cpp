@@ -1,0 +1,25 @@
+#include <napi.h>
+
+#include <mutex>
+
+#include "cpp/binding/register.h"
+#include "cpp/core/runtime.h"
+#include "cpp/cpu/device.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  static std::once_flag once;
+  std::call_once(once, [] { srpo::cpu::register_device(); });
+  env.AddCleanupHook([] { srpo::shut_down_backends(); });
+  using namespace srpo::binding;
+  register_tensor(env, exports);
+  register_wait(env, exports);
+  register_runtime(env, exports);
+  register_norm(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(srpo_native, init)

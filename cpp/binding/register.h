@@ -1,0 +1,12 @@
+#pragma once
+#include <napi.h>
+
+namespace srpo::binding {
+
+// One a file: each adds its functions to the addon's exports.
+void register_tensor(Napi::Env env, Napi::Object exports);
+void register_wait(Napi::Env env, Napi::Object exports);
+void register_runtime(Napi::Env env, Napi::Object exports);
+void register_norm(Napi::Env env, Napi::Object exports);
+
+}  // namespace srpo::binding

@@ -1,0 +1,46 @@
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "cpp/core/stream.h"
+
+namespace srpo {
+
+/// A stream whose work runs on a thread of its own, for devices whose memory is the host's: cpu and
+/// emulated.
+class QueueStream : public Stream {
+ public:
+  explicit QueueStream(Device device) : device_(device) {}
+  ~QueueStream() override { stop(); }
+
+  Device device() const override { return device_; }
+  void submit(const char* op, std::function<void()> work) override;
+  void when_done(std::function<void(std::exception_ptr)> done) override;
+  void copy_to_host(void* host, const void* device, size_t bytes) override;
+  void copy_from_host(void* device, const void* host, size_t bytes) override;
+  void copy(void* to, const void* from, size_t bytes) override;
+  void zero(void* device, size_t bytes) override;
+
+  /// Drops what has not begun, waits for what has, ends the thread. A later submit starts it again.
+  void stop();
+
+ private:
+  struct Item {
+    const char* op;
+    std::function<void()> work;                        // or
+    std::function<void(std::exception_ptr)> callback;  // the end of a wait
+  };
+  void push(Item item);
+  void run();
+
+  Device device_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Item> items_;
+  std::thread thread_;
+  bool stopping_ = false;
+};
+
+}  // namespace srpo

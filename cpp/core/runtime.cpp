@@ -1,0 +1,42 @@
+#include "cpp/core/runtime.h"
+
+#include <map>
+#include <utility>
+
+#include "cpp/core/error.h"
+
+namespace srpo {
+namespace {
+
+using Key = std::pair<DeviceKind, uint8_t>;
+
+std::map<Key, Backend>& backends() {
+  static std::map<Key, Backend> all;
+  return all;
+}
+
+}  // namespace
+
+void register_backend(Device device, const Backend& backend) {
+  backends()[{device.kind, device.index}] = backend;
+}
+
+bool has_backend(Device device) {
+  return backends().count({device.kind, device.index}) > 0;
+}
+
+const Backend& backend_of(Device device) {
+  const auto found = backends().find({device.kind, device.index});
+  if (found != backends().end()) return found->second;
+  std::string there;
+  for (const auto& [key, backend] : backends())
+    there += (there.empty() ? "" : ", ") + name_of(Device{key.first, key.second});
+  throw Error("ERR_DEVICE", "device: expected one of " + there + ", got " + name_of(device));
+}
+
+void shut_down_backends() {
+  for (const auto& [key, backend] : backends())
+    if (backend.shut_down != nullptr) backend.shut_down();
+}
+
+}  // namespace srpo

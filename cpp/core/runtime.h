@@ -1,0 +1,28 @@
+#pragma once
+#include "cpp/core/device.h"
+#include "cpp/core/pool.h"
+#include "cpp/core/stream.h"
+
+namespace srpo {
+
+struct OpTable;
+
+/// What a device is made of. A device library (cpu, emulated, cuda) makes one and registers it.
+struct Backend {
+  Stream* stream = nullptr;
+  Pool* pool = nullptr;
+  const OpTable* table = nullptr;
+  void (*shut_down)() = nullptr;  // joins threads; called when the JavaScript environment ends
+};
+
+void register_backend(Device device, const Backend& backend);
+/// Throws ERR_DEVICE, saying which devices there are, if the device is not there.
+const Backend& backend_of(Device device);
+bool has_backend(Device device);
+void shut_down_backends();
+
+inline Stream& stream_of(Device device) {
+  return *backend_of(device).stream;
+}
+
+}  // namespace srpo

@@ -1,0 +1,31 @@
+#pragma once
+#include <cstddef>
+#include <exception>
+#include <functional>
+
+#include "cpp/core/device.h"
+
+namespace srpo {
+
+/// The order of a device's work. On cpu and emulated a thread runs what is enqueued, one piece after
+/// the other; on cuda the work is a launch, made at once.
+///
+/// After a piece failed, later pieces are skipped until the wait that reports it; that wait gets the
+/// error once, then the stream is usable again.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual Device device() const = 0;
+
+  /// Takes work whose name (a literal) a failure is reported under. Throws ERR_QUEUE_FULL.
+  virtual void submit(const char* op, std::function<void()> work) = 0;
+  /// Calls `done` (on any thread) when all earlier work has ended; with its error, if one failed.
+  virtual void when_done(std::function<void(std::exception_ptr)> done) = 0;
+
+  virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
+  virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;
+  virtual void zero(void* device, size_t bytes) = 0;
+};
+
+}  // namespace srpo

@@ -1,0 +1,63 @@
+#include "cpp/core/tensor.h"
+
+#include <algorithm>
+
+namespace srpo {
+namespace {
+
+void set_shape(TensorView& view, const Shape& shape) {
+  if (shape.size() > kMaxRank)
+    throw Error("ERR_SHAPE", "tensor: shape: expected at most " + std::to_string(kMaxRank) +
+                                 " sizes, got " + std::to_string(shape.size()));
+  int64_t numel = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(numel, size, &numel) || numel > (int64_t{1} << 59))
+      throw Error("ERR_SHAPE",
+                  "tensor: shape: expected sizes of at least 0 and at most 2^59 "
+                  "elements, got " +
+                      shape_text(shape.data(), static_cast<int>(shape.size())));
+  }
+  view.rank = static_cast<int8_t>(shape.size());
+  for (int i = 0; i < kMaxRank; ++i) view.dims[i] = i < view.rank ? shape[i] : 0;
+}
+
+}  // namespace
+
+Storage::Storage(size_t bytes, Device device)
+    : pool_(*backend_of(device).pool),
+      pointer_(static_cast<char*>(pool_.allocate(bytes, granted_))),
+      bytes_(bytes) {}
+
+Storage::~Storage() {
+  pool_.free(pointer_, granted_);
+}
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+  Tensor t;
+  set_shape(t.view_, shape);
+  t.view_.dtype = dtype;
+  t.view_.device = device;
+  t.storage_ = std::make_shared<Storage>(static_cast<size_t>(t.view_.bytes()), device);
+  t.view_.pointer = t.storage_->pointer();
+  return t;
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  Tensor t = empty(shape, dtype, device);
+  t.stream().zero(t.view_.pointer, static_cast<size_t>(t.view_.bytes()));
+  return t;
+}
+
+Tensor Tensor::view(int64_t offset, const Shape& shape) const {
+  Tensor t = *this;
+  set_shape(t.view_, shape);
+  if (offset < 0 || offset + t.view_.numel() > view_.numel())
+    throw Error("ERR_SHAPE", "view: shape: expected at most " +
+                                 std::to_string(view_.numel() - std::max<int64_t>(offset, 0)) +
+                                 " elements from element " + std::to_string(offset) + " of " +
+                                 shape_text(view_) + ", got " + shape_text(t.view_));
+  t.view_.pointer = static_cast<char*>(view_.pointer) + offset * size_of(view_.dtype);
+  return t;
+}
+
+}  // namespace srpo

@@ -1,0 +1,87 @@
+// The rows of modulated layer norm, for whatever target the including file has set.
+#include "cpp/cpu/norm/modulated_layer_norm_kernels.h"
+#include "cpp/cpu/vector.h"
+
+namespace {
+
+float square_root(float v) {
+  return __builtin_sqrtf(v);
+}
+
+template <typename T>
+void forward_row(T* y, float* mean, float* rstd, const T* x, const T* scale, const T* shift,
+                 int64_t D, float eps) {
+  f32x16 total = splat(0.f);
+  for_each_16(D, [&](int64_t d, int64_t n) { total += load_at(x, d, n); });
+  const float mu = sum(total) / static_cast<float>(D);
+
+  // A second pass over x, by now in cache: E[x^2] - mu^2 cancels where |mu| is far above the
+  // deviation.
+  f32x16 squares = splat(0.f);
+  int64_t d = 0;
+  for (; d + 16 <= D; d += 16) {
+    const f32x16 centred = load(x + d) - mu;
+    squares += centred * centred;
+  }
+  float tail = 0.f;
+  if (d < D) {
+    float rest[16];
+    store(rest, load_some(x + d, D - d) - mu);
+    for (int64_t i = 0; i < D - d; ++i) tail += rest[i] * rest[i];
+  }
+  const float r = 1.f / square_root((sum(squares) + tail) / static_cast<float>(D) + eps);
+
+  for_each_16(D, [&](int64_t i, int64_t n) {
+    const f32x16 xhat = (load_at(x, i, n) - mu) * r;
+    store_at(y, i, (1.f + load_at(scale, i, n)) * xhat + load_at(shift, i, n), n);
+  });
+  *mean = mu;
+  *rstd = r;
+}
+
+template <typename T>
+void backward_x_row(T* dx, const T* dy, const T* x, const T* scale, float mean, float rstd,
+                    int64_t D) {
+  f32x16 g_sum = splat(0.f), g_xhat_sum = splat(0.f);
+  for_each_16(D, [&](int64_t d, int64_t n) {
+    const f32x16 g = (1.f + load_at(scale, d, n)) * load_at(dy, d, n);  // 0 past the end
+    g_sum += g;
+    g_xhat_sum += g * ((load_at(x, d, n) - mean) * rstd);
+  });
+  const float g_mean = sum(g_sum) / static_cast<float>(D);
+  const float g_xhat_mean = sum(g_xhat_sum) / static_cast<float>(D);
+  for_each_16(D, [&](int64_t d, int64_t n) {
+    const f32x16 g = (1.f + load_at(scale, d, n)) * load_at(dy, d, n);
+    const f32x16 xhat = (load_at(x, d, n) - mean) * rstd;
+    store_at(dx, d, rstd * (g - g_mean - xhat * g_xhat_mean), n);
+  });
+}
+
+template <typename T>
+void backward_modulation_rows(float* dscale, float* dshift, const T* dy, const T* x,
+                              const float* mean, const float* rstd, int64_t rows, int64_t D) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const float mu = mean[row], r = rstd[row];
+    for_each_16(D, [&](int64_t d, int64_t n) {
+      const f32x16 g = load_at(dy + row * D, d, n);
+      const f32x16 xhat = (load_at(x + row * D, d, n) - mu) * r;
+      store_at(dscale, d, load_at(dscale, d, n) + g * xhat, n);
+      store_at(dshift, d, load_at(dshift, d, n) + g, n);
+    });
+  }
+}
+
+}  // namespace
+
+#define SRPO_JOIN(a, b) a##b
+#define SRPO_NAMED(name, target) SRPO_JOIN(name, target)
+
+namespace srpo::cpu {
+
+extern const ModulatedLayerNormTables SRPO_NAMED(modulated_layer_norm_, SRPO_TARGET) = {
+    .f32 = {forward_row<float>, backward_x_row<float>, backward_modulation_rows<float>},
+    .bf16 = {forward_row<bf16_bits>, backward_x_row<bf16_bits>,
+             backward_modulation_rows<bf16_bits>},
+};
+
+}  // namespace srpo::cpu

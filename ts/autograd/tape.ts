@@ -1,0 +1,146 @@
+// Define-by-run differentiation. An op's wrapper calls its native forward, then `record`, with the
+// gradient beneath it. Nothing is recorded when no input needs a gradient.
+import { native, type Handle } from "../native/binding.js";
+import { SrpoError } from "../native/error.js";
+import { Tensor, type Producer } from "../tensor/tensor.js";
+
+/** The gradient of one input; null if there is none or the op has added it to the leaf itself. */
+export type Gradient = Handle | null;
+
+export interface TapeNode extends Producer {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  /** One gradient an input, from one gradient an output (undefined where nothing used that output). */
+  readonly backward: (dys: readonly (Handle | undefined)[]) => readonly Gradient[];
+}
+
+let nextId = 1;
+let recording = true;
+
+/** Whether ops record at all; false inside `noGrad`. */
+export function isRecording(): boolean {
+  return recording;
+}
+
+/** Runs `fn` without recording: a rollout pays nothing for the tape. */
+export function noGrad<T>(fn: () => T): T {
+  const before = recording;
+  recording = false;
+  try {
+    return fn();
+  } finally {
+    recording = before;
+  }
+}
+
+/** Runs `fn` with recording on, whatever surrounds it. */
+export function withGrad<T>(fn: () => T): T {
+  const before = recording;
+  recording = true;
+  try {
+    return fn();
+  } finally {
+    recording = before;
+  }
+}
+
+/** Whether an op on these inputs will be recorded, so that it should save what backward needs. */
+export function needsGradient(...inputs: readonly (Tensor | null | undefined)[]): boolean {
+  return recording && inputs.some((x) => x?.requiresGrad === true);
+}
+
+function recordNode(
+  name: string,
+  inputs: readonly (Tensor | null | undefined)[],
+  outputs: readonly Handle[],
+  backward: TapeNode["backward"],
+  always: boolean,
+): Tensor[] {
+  const tensors = outputs.map((handle) => new Tensor(handle));
+  if (always ? !recording : !needsGradient(...inputs)) return tensors;
+  // A missing optional input keeps its place, so that gradients line up.
+  const present = inputs.map((x) => x ?? absent);
+  const node: TapeNode = { id: nextId++, name, inputs: present, backward };
+  tensors.forEach((t, index) => {
+    t.requiresGrad = true;
+    t.producer = node;
+    t.outputIndex = index;
+  });
+  return tensors;
+}
+
+const absent = { requiresGrad: false, producer: undefined } as unknown as Tensor;
+
+/**
+ * Wraps an op's output and, if an input needs a gradient, records how to get it.
+ *
+ * @param backward - from the output's gradient, one gradient an input in their order
+ */
+export function record(
+  name: string,
+  inputs: readonly (Tensor | null | undefined)[],
+  output: Handle,
+  backward: (dy: Handle) => readonly Gradient[],
+): Tensor {
+  const [y] = recordNode(name, inputs, [output], ([dy]) => backward(dy!), false);
+  return y!;
+}
+
+/** `record` for an op of several outputs; an output that nothing used has gradient undefined. */
+export function recordMany(
+  name: string,
+  inputs: readonly (Tensor | null | undefined)[],
+  outputs: readonly Handle[],
+  backward: TapeNode["backward"],
+  { always = false }: { always?: boolean } = {},
+): Tensor[] {
+  return recordNode(name, inputs, outputs, backward, always);
+}
+
+/** The float32 buffer that a leaf's gradient is added to; made, zeroed, on first use. */
+export function gradientBuffer(leaf: Tensor): Tensor {
+  if (leaf.grad === undefined) {
+    leaf.grad = new Tensor(native.tensorZeros(leaf.shape, "float32", leaf.device));
+    native.scopeRelease([leaf.grad.handle]);
+  }
+  return leaf.grad;
+}
+
+/**
+ * Where an op's backward adds a weight's gradient (float32): `into` is the leaf's own buffer, or a
+ * fresh one for a computed weight, or null if none is wanted; `result` is what backward returns for it.
+ */
+export function weightGradient(w: Tensor | null | undefined): {
+  into: Handle | null;
+  result: Gradient;
+} {
+  if (w?.requiresGrad !== true) return { into: null, result: null };
+  if (w.producer === undefined) return { into: gradientBuffer(w).handle, result: null };
+  const fresh = native.tensorZeros(w.shape, "float32", w.device);
+  return { into: fresh, result: fresh };
+}
+
+/** The same memory under a second handle, for a backward that passes its gradient on. */
+export function alias(handle: Handle): Handle {
+  return native.tensorView(handle, 0, native.tensorShape(handle));
+}
+
+/** A gradient that a backward was given, or zeros like the output that nothing used. */
+export function gradientOrZeros(dy: Handle | undefined, like: Handle): Handle {
+  return (
+    dy ??
+    native.tensorZeros(
+      native.tensorShape(like),
+      native.tensorDType(like),
+      native.tensorDevice(like),
+    )
+  );
+}
+
+/** Marks a tensor as a leaf whose gradient is wanted. Returns it. */
+export function requireGrad(leaf: Tensor): Tensor {
+  if (leaf.producer !== undefined)
+    throw new SrpoError("ERR_GRADIENT", "requireGrad: expected a leaf, got an op's output");
+  leaf.requiresGrad = true;
+  return leaf;
+}

@@ -1,0 +1,65 @@
+// Everything the addon exports; cpp/binding registers these names and no others.
+import { loadBinding } from "./load.js";
+
+declare const handleBrand: unique symbol;
+/** A tensor as the addon knows it: opaque, freed by its scope, by `tensorDispose` or with its last reference. */
+export interface Handle {
+  readonly [handleBrand]: true;
+}
+
+export interface Binding {
+  // tensor.cpp, wait.cpp
+  tensorEmpty(shape: readonly number[], dtype: string, device: string): Handle;
+  tensorZeros(shape: readonly number[], dtype: string, device: string): Handle;
+  tensorFrom(
+    data: ArrayBuffer | ArrayBufferView,
+    shape: readonly number[],
+    dtype: string,
+    device: string,
+  ): Handle;
+  tensorView(tensor: Handle, offset: number, shape: readonly number[]): Handle;
+  tensorShape(tensor: Handle): number[];
+  tensorDType(tensor: Handle): string;
+  tensorDevice(tensor: Handle): string;
+  tensorCopy(to: Handle, from: Handle): void;
+  tensorZero(tensor: Handle): void;
+  tensorDispose(tensor: Handle): void;
+  tensorDisposed(tensor: Handle): boolean;
+  tensorRead(tensor: Handle): Promise<ArrayBuffer>;
+  scopeBegin(): number;
+  scopeEnd(depth: number, kept: readonly Handle[]): void;
+  scopeRelease(released: readonly Handle[]): void;
+  synchronize(device: string): Promise<void>;
+
+  // runtime.cpp
+  hasDevice(device: string): boolean;
+  cpuInstructionSet(): string;
+  cpuThreads(): number;
+  cpuSetThreads(count: number): void;
+  poolStats(device: string): [inUse: number, cached: number, peak: number];
+  poolTrim(device: string): void;
+  opRows(device: string): Record<string, boolean>;
+
+  // elementwise.cpp
+  /** into (float32) += from */
+  accumulate(into: Handle, from: Handle): void;
+  addForward(a: Handle, b: Handle): Handle;
+  cast(x: Handle, dtype: string): Handle;
+
+  // norm.cpp
+  modulatedLayerNormForward(
+    x: Handle,
+    scale: Handle,
+    shift: Handle,
+    eps: number,
+  ): [y: Handle, mean: Handle, rstd: Handle];
+  modulatedLayerNormBackward(
+    dy: Handle,
+    x: Handle,
+    scale: Handle,
+    mean: Handle,
+    rstd: Handle,
+  ): [dx: Handle, dscale: Handle, dshift: Handle];
+}
+
+export const native: Binding = loadBinding();

@@ -1,0 +1,56 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Binding } from "./binding.js";
+import { SrpoError } from "./error.js";
+
+/** The folder of this package's package.json. */
+export const packageRoot: string = (() => {
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(path.join(folder, "package.json"))) {
+    const parent = path.dirname(folder);
+    if (parent === folder) throw new SrpoError("ERR_ADDON", "no package.json above the code");
+    folder = parent;
+  }
+  return folder;
+})();
+
+/** Where the build puts the addon. */
+export const addonPath: string = path.join(packageRoot, "build", "Release", "srpo_native.node");
+
+function whyNot(): string {
+  const file = path.join(packageRoot, "build", "why-not.txt");
+  return existsSync(file) ? `\n${readFileSync(file, "utf8").slice(-2000)}` : "";
+}
+
+/**
+ * Loads the addon, building it first where the install could not (npm without scripts).
+ *
+ * @throws SrpoError ERR_ADDON, with what was tried and what to do next
+ */
+export function loadBinding(): Binding {
+  if (!existsSync(addonPath)) {
+    process.stderr.write("srpo-native: building the native addon, once ...\n");
+    const script = path.join(packageRoot, "bin", "build-native.mjs");
+    spawnSync(process.execPath, [script, "--soft"], { cwd: packageRoot, stdio: "inherit" });
+  }
+  if (!existsSync(addonPath))
+    throw new SrpoError(
+      "ERR_ADDON",
+      `the native addon is not there: expected ${addonPath}. Install a C++ compiler and cmake, or ` +
+        `make and python3 (on Debian: apt-get install g++ make python3), then run ` +
+        `"npx srpo-native doctor"${whyNot()}`,
+    );
+  try {
+    return createRequire(import.meta.url)(addonPath) as Binding;
+  } catch (error) {
+    throw new SrpoError(
+      "ERR_ADDON",
+      `the native addon does not load: ${error instanceof Error ? error.message : String(error)}. ` +
+        `Remove ${path.join(packageRoot, "build")} and run "npm run build:native" there`,
+      { cause: error },
+    );
+  }
+}
