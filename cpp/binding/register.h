@@ -7,6 +7,7 @@ namespace srpo::binding {
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_wait(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Env env, Napi::Object exports);
+void register_elementwise(Napi::Env env, Napi::Object exports);
 void register_norm(Napi::Env env, Napi::Object exports);
 
 }  // namespace srpo::binding

@@ -1,2 +1,3 @@
 // First line of a kernel file for any x86-64; nothing may be included above it.
-#define SRPO_TARGET generic
+/// The name that this target gives a table: SRPO_NAMED(add_) is add_generic.
+#define SRPO_NAMED(name) name##generic

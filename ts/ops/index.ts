@@ -1,2 +1,5 @@
 // Every op, one export a line.
+export { add } from "./elementwise/add.js";
+export { cast } from "./elementwise/cast.js";
 export { modulatedLayerNorm } from "./norm/modulated_layer_norm.js";
+export { reshape } from "./layout/reshape.js";

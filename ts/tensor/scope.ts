@@ -30,8 +30,8 @@ export function tensorScope(): TensorScope {
     },
     [Symbol.dispose]() {
       if (!open) return;
-      open = false;
       native.scopeEnd(depth, kept);
+      open = false;
     },
   };
 }

@@ -73,12 +73,9 @@ void backward_modulation_rows(float* dscale, float* dshift, const T* dy, const T
 
 }  // namespace
 
-#define SRPO_JOIN(a, b) a##b
-#define SRPO_NAMED(name, target) SRPO_JOIN(name, target)
-
 namespace srpo::cpu {
 
-extern const ModulatedLayerNormTables SRPO_NAMED(modulated_layer_norm_, SRPO_TARGET) = {
+extern const ModulatedLayerNormTables SRPO_NAMED(modulated_layer_norm_) = {
     .f32 = {forward_row<float>, backward_x_row<float>, backward_modulation_rows<float>},
     .bf16 = {forward_row<bf16_bits>, backward_x_row<bf16_bits>,
              backward_modulation_rows<bf16_bits>},

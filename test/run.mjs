@@ -1,0 +1,71 @@
+// Runs every compiled test file in a process of its own, two at a time, and counts by itself: a signal, a
+// time-out, a missing summary or a non-zero exit without a counted failure is a failure.
+//
+//   node test/run.mjs [part of a path ...]
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const tests = path.join(root, "dist", "test");
+const limitMs = 240_000;
+const wanted = process.argv.slice(2);
+
+const files = readdirSync(tests, { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith(".test.js"))
+  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
+  .sort();
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+function run(name) {
+  return new Promise((resolve) => {
+    const started = Date.now();
+    const child = spawn(process.execPath, [path.join(tests, name)], { cwd: root });
+    let output = "";
+    const collect = (chunk) => (output += chunk);
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    const timer = setTimeout(() => {
+      output += `\ntimed out after ${limitMs / 1000} s\n`;
+      child.kill("SIGKILL");
+    }, limitMs);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ name, code, signal, output, seconds: (Date.now() - started) / 1000 });
+    });
+  });
+}
+
+function count({ name, code, signal, output, seconds }) {
+  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, "");
+  let seen = 0;
+  let failed = 0;
+  for (const [, all, passed, skipped] of plain.matchAll(
+    /Total:\s+(\d+)\s+Passed:\s+(\d+)\s+Skipped:\s+(\d+)/g,
+  )) {
+    ++seen;
+    // uvu's total leaves out the skipped ones.
+    total.passed += Number(passed);
+    total.skipped += Number(skipped);
+    failed += Number(all) - Number(passed);
+  }
+  if (failed === 0 && (seen === 0 || code !== 0 || signal !== null)) failed = 1;
+  total.failed += failed;
+  const verdict = failed === 0 ? "ok  " : "FAIL";
+  console.log(`${verdict} ${name} (${seconds.toFixed(1)} s)`);
+  if (failed > 0) console.log(plain, `exit ${code}, signal ${signal}`);
+}
+
+const waiting = [...files];
+async function worker() {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+    count(await run(name));
+}
+await Promise.all([worker(), worker()]);
+
+const { passed, failed, skipped } = total;
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
