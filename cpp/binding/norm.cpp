@@ -2,7 +2,9 @@
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
+#include "cpp/ops/norm/layer_norm.h"
 #include "cpp/ops/norm/modulated_layer_norm.h"
+#include "cpp/ops/norm/rms_norm.h"
 
 namespace srpo::binding {
 namespace {
@@ -57,11 +59,106 @@ Napi::Value modulated_layer_norm_backward(const Napi::CallbackInfo& info) {
   return args.handles({dx, dscale, dshift});
 }
 
+// layerNormForward(x, w | null, b | null, eps) -> [y, mean, rstd]
+Napi::Value layer_norm_forward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "layerNorm");
+  const Tensor x = args.tensor(0, "x");
+  const Tensor w = args.optional_tensor(1, "w");
+  const Tensor b = args.optional_tensor(2, "b");
+
+  const Tensor y = Tensor::like(x);
+  const Tensor mean = Tensor::empty({x->rows()}, DType::kFloat32, x.device());
+  const Tensor rstd = Tensor::like(mean);
+  const LayerNormForward op{
+      .y = y,
+      .mean = mean,
+      .rstd = rstd,
+      .x = x,
+      .w = w,
+      .b = b,
+      .eps = args.number(3, "eps"),
+  };
+  srpo::layer_norm_forward(op, x.stream());
+  return args.handles({y, mean, rstd});
+}
+
+// layerNormBackward(dw | null, db | null, dy, x, w | null, mean, rstd, wantsDx) -> dx | null;
+// adds to dw and db
+Napi::Value layer_norm_backward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "layerNorm backward");
+  const Tensor dw = args.optional_tensor(0, "dw");
+  const Tensor db = args.optional_tensor(1, "db");
+  const Tensor dy = args.tensor(2, "dy");
+  const Tensor x = args.tensor(3, "x");
+  const Tensor w = args.optional_tensor(4, "w");
+  const Tensor mean = args.tensor(5, "mean");
+  const Tensor rstd = args.tensor(6, "rstd");
+
+  const Tensor dx = args.boolean(7, "wantsDx") ? Tensor::like(x) : Tensor();
+  const LayerNormBackward op{
+      .dx = dx,
+      .dw = dw,
+      .db = db,
+      .dy = dy,
+      .x = x,
+      .w = w,
+      .mean = mean,
+      .rstd = rstd,
+  };
+  srpo::layer_norm_backward(op, x.stream());
+  return dx ? args.handle(dx) : info.Env().Null();
+}
+
+// rmsNormForward(x, w | null, eps) -> [y, rstd]
+Napi::Value rms_norm_forward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "rmsNorm");
+  const Tensor x = args.tensor(0, "x");
+  const Tensor w = args.optional_tensor(1, "w");
+
+  const Tensor y = Tensor::like(x);
+  const Tensor rstd = Tensor::empty({x->rows()}, DType::kFloat32, x.device());
+  const RmsNormForward op{
+      .y = y,
+      .rstd = rstd,
+      .x = x,
+      .w = w,
+      .eps = args.number(2, "eps"),
+  };
+  srpo::rms_norm_forward(op, x.stream());
+  return args.handles({y, rstd});
+}
+
+// rmsNormBackward(dw | null, dy, x, w | null, rstd, wantsDx) -> dx | null; adds to dw
+Napi::Value rms_norm_backward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "rmsNorm backward");
+  const Tensor dw = args.optional_tensor(0, "dw");
+  const Tensor dy = args.tensor(1, "dy");
+  const Tensor x = args.tensor(2, "x");
+  const Tensor w = args.optional_tensor(3, "w");
+  const Tensor rstd = args.tensor(4, "rstd");
+
+  const Tensor dx = args.boolean(5, "wantsDx") ? Tensor::like(x) : Tensor();
+  const RmsNormBackward op{
+      .dx = dx,
+      .dw = dw,
+      .dy = dy,
+      .x = x,
+      .w = w,
+      .rstd = rstd,
+  };
+  srpo::rms_norm_backward(op, x.stream());
+  return dx ? args.handle(dx) : info.Env().Null();
+}
+
 }  // namespace
 
 void register_norm(Napi::Env env, Napi::Object exports) {
   define<modulated_layer_norm_forward>(env, exports, "modulatedLayerNormForward");
   define<modulated_layer_norm_backward>(env, exports, "modulatedLayerNormBackward");
+  define<layer_norm_forward>(env, exports, "layerNormForward");
+  define<layer_norm_backward>(env, exports, "layerNormBackward");
+  define<rms_norm_forward>(env, exports, "rmsNormForward");
+  define<rms_norm_backward>(env, exports, "rmsNormBackward");
 }
 
 }  // namespace srpo::binding

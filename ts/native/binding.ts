@@ -60,6 +60,33 @@ export interface Binding {
     mean: Handle,
     rstd: Handle,
   ): [dx: Handle, dscale: Handle, dshift: Handle];
+  layerNormForward(
+    x: Handle,
+    w: Handle | null,
+    b: Handle | null,
+    eps: number,
+  ): [y: Handle, mean: Handle, rstd: Handle];
+  /** Adds to dw and db. */
+  layerNormBackward(
+    dw: Handle | null,
+    db: Handle | null,
+    dy: Handle,
+    x: Handle,
+    w: Handle | null,
+    mean: Handle,
+    rstd: Handle,
+    wantsDx: boolean,
+  ): Handle | null;
+  rmsNormForward(x: Handle, w: Handle | null, eps: number): [y: Handle, rstd: Handle];
+  /** Adds to dw. */
+  rmsNormBackward(
+    dw: Handle | null,
+    dy: Handle,
+    x: Handle,
+    w: Handle | null,
+    rstd: Handle,
+    wantsDx: boolean,
+  ): Handle | null;
 }
 
 export const native: Binding = loadBinding();

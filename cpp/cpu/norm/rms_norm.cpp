@@ -1,0 +1,73 @@
+// RMS norm: y = xhat * w, with xhat = x * rstd, rstd = 1 / sqrt(<x^2> + eps).
+//
+//   x, y, dx, dy  [rows, D]  T
+//   w             [D]        T      optional
+//   dw            [D]        float  added to
+//   rstd          [rows]     float  saved by forward, read by backward
+//
+// Backward, with g = w * dy and <.> the mean over D:
+//   dx = rstd * (g - xhat * <g * xhat>)
+//   dw = sum over rows of dy * xhat
+//
+// T is float or bfloat16; every sum runs in float.
+
+#include "cpp/ops/norm/rms_norm.h"
+
+#include "cpp/cpu/isa.h"
+#include "cpp/cpu/norm/rms_norm_kernels.h"
+#include "cpp/cpu/op_table.h"
+#include "cpp/cpu/parallel.h"
+#include "cpp/cpu/row_sums.h"
+
+namespace srpo::cpu {
+namespace {
+
+template <typename T>
+const auto& kernels() {
+  static const auto& best = best_of(rms_norm_generic, rms_norm_avx2, rms_norm_avx512);
+  if constexpr (sizeof(T) == 4)
+    return best.f32;
+  else
+    return best.bf16;
+}
+
+template <typename T>
+void forward(const RmsNormForward& op) {
+  const int64_t rows = op.x.rows(), D = op.x.dim(-1);
+  parallel_ranges(rows, rows_of_range(D), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      kernels<T>().forward(op.y.data<T>() + row * D, op.rstd.data<float>() + row,
+                           op.x.data<T>() + row * D, op.w.data<T>(), D, op.eps);
+  });
+}
+
+template <typename T>
+void backward(const RmsNormBackward& op) {
+  const int64_t rows = op.x.rows(), D = op.x.dim(-1);
+  const T *dy = op.dy.data<T>(), *x = op.x.data<T>(), *w = op.w.data<T>();
+  const float* rstd = op.rstd.data<float>();
+  if (op.dx)
+    parallel_ranges(rows, rows_of_range(D), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D, w, rstd[row],
+                                D);
+    });
+  if (!op.dw) return;
+
+  const auto sums = sum_rows(1, rows, D, [&](float* part, int64_t first, int64_t count) {
+    kernels<T>().backward_weight(part, dy + first * D, x + first * D, rstd + first, count, D);
+  });
+  add_to(op.dw.data<float>(), sums.data(), D);
+}
+
+}  // namespace
+
+void rms_norm_forward(const RmsNormForward& op, Stream&) {
+  visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });
+}
+
+void rms_norm_backward(const RmsNormBackward& op, Stream&) {
+  visit_bits(op.x.dtype, [&]<typename T>() { backward<T>(op); });
+}
+
+}  // namespace srpo::cpu

@@ -1,0 +1,3 @@
+#include "cpp/cpu/target_generic.h"
+
+#include "cpp/cpu/norm/rms_norm_rows.h"
