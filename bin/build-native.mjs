@@ -76,7 +76,7 @@ function withNodeGyp() {
 }
 
 if (process.env.SRPO_SKIP_BUILD) process.exit(0);
-const flags = [...asked].filter((flag) => flag !== "--soft" && flag !== "--force").sort();
+const flags = ["--cuda", "--werror", "--sanitize"].filter((flag) => asked.has(flag));
 const now = [
   fingerprint(root, ["cpp", "cuda", "CMakeLists.txt", "binding.gyp"]),
   process.platform,

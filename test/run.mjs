@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const tests = path.join(root, "dist", "test");
@@ -40,7 +41,7 @@ function run(name) {
 }
 
 function count({ name, code, signal, output, seconds }) {
-  const plain = output.replaceAll(/\u001b\[[0-9;]*m/g, "");
+  const plain = stripVTControlCharacters(output);
   let seen = 0;
   let failed = 0;
   for (const [, all, passed, skipped] of plain.matchAll(

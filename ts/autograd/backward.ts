@@ -1,6 +1,6 @@
 import { native, type Handle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
-import { Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { alias, gradientBuffer, noGrad, type TapeNode } from "./tape.js";
 
 function nodesAbove(roots: readonly Tensor[], stop: ReadonlySet<Tensor>): TapeNode[] {
