@@ -17,6 +17,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_wait(env, exports);
   register_runtime(env, exports);
   register_elementwise(env, exports);
+  register_conv(env, exports);
   register_norm(env, exports);
   return exports;
 }

@@ -8,6 +8,7 @@ void register_tensor(Napi::Env env, Napi::Object exports);
 void register_wait(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Env env, Napi::Object exports);
 void register_elementwise(Napi::Env env, Napi::Object exports);
+void register_conv(Napi::Env env, Napi::Object exports);
 void register_norm(Napi::Env env, Napi::Object exports);
 
 }  // namespace srpo::binding

@@ -46,6 +46,29 @@ export interface Binding {
   addForward(a: Handle, b: Handle): Handle;
   cast(x: Handle, dtype: string): Handle;
 
+  // conv.cpp
+  conv2dForward(
+    x: Handle,
+    w: Handle,
+    b: Handle | null,
+    residual: Handle | null,
+    stride: number,
+    padding: readonly number[],
+    upsample: boolean,
+  ): Handle;
+  /** Adds to dw and db (float32); dx if wanted. */
+  conv2dBackward(
+    dy: Handle,
+    x: Handle,
+    w: Handle,
+    dw: Handle | null,
+    db: Handle | null,
+    wantsDx: boolean,
+    stride: number,
+    padding: readonly number[],
+    upsample: boolean,
+  ): Handle | null;
+
   // norm.cpp
   modulatedLayerNormForward(
     x: Handle,

@@ -1,0 +1,339 @@
+// Convolution over [B, H, W, C] as an implicit matrix product: pixels by output channels, summed over
+// taps and input channels.
+//
+//   y[p, n]     = bias[n] + residual[p, n] + sum over taps t, c of w[n, t, c] * x[p at t, c]
+//   dx[q, c]    = sum over taps t, n of w[n, t, c] * dy[q back t, n]         the same tiles, other taps
+//   dw[n, t, c] = sum over pixels p of dy[p, n] * x[p at t, c]
+//   dbias[n]    = sum over pixels p of dy[p, n]
+//
+// Nothing is gathered: a tile reads rows of C channels where they lie (conv2d_tile.h). Weights are
+// packed for each call, summed where upsampling makes kernel places meet (conv2d_plan.h).
+// Sums are float; bfloat16 pairs are multiplied exactly.
+
+#include "cpp/ops/conv/conv2d.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "cpp/cpu/conv/conv2d_kernels.h"
+#include "cpp/cpu/conv/conv2d_plan.h"
+#include "cpp/cpu/isa.h"
+#include "cpp/cpu/op_table.h"
+#include "cpp/cpu/parallel.h"
+
+namespace srpo::cpu {
+namespace {
+
+const ConvTables& tables() {
+  static const auto& best = best_of(conv2d_generic, conv2d_avx2, conv2d_avx512);
+  return best;
+}
+
+// Where the cores have tile units the dot products of pairs run at half of float's rate.
+bool has_pairs() {
+  return isa().avx512_bf16 && !isa().amx_bf16;
+}
+
+float to_float(float value) {
+  return value;
+}
+float to_float(uint16_t bits) {
+  bfloat16 value;
+  value.bits = bits;
+  return float(value);
+}
+void from_float(float& to, float value) {
+  to = value;
+}
+void from_float(uint16_t& to, float value) {
+  to = bfloat16(value).bits;
+}
+
+template <typename T>
+std::unique_ptr<T[]> scratch(int64_t size) {
+  return std::unique_ptr<T[]>(new T[static_cast<size_t>(size)]);
+}
+
+/// A weight tensor [N, kh, kw, C] told by its strides, in the direction of this product.
+template <typename T>
+struct Weights {
+  const T* data;
+  int64_t N, C;
+  int64_t of_n, of_row, of_column, of_c;
+};
+
+struct Tap {
+  int64_t y, x;
+  const std::vector<int64_t>*rows, *columns;  // kernel places to be summed
+};
+
+/// One block of up to `columns` output channels: [taps, C / pair, width, pair], zeros past the edges.
+template <typename T, typename Packed>
+void pack_block(Packed* to, const Weights<T>& w, const std::vector<Tap>& taps, int64_t first,
+                int64_t channels, int64_t width, int64_t C, int64_t pair) {
+  for (const Tap& tap : taps) {
+    if (channels < width || C > w.C) std::fill(to, to + C * width, Packed{});
+    for (int64_t block = 0; block < w.C; block += 64) {
+      const int64_t end = std::min(block + 64, w.C);
+      for (int64_t n = 0; n < channels; ++n)
+        for (int64_t c = block; c < end; ++c) {
+          const T* from = w.data + (first + n) * w.of_n + c * w.of_c;
+          Packed& place = to[(c / pair * width + n) * pair + c % pair];
+          float total = 0.f;
+          for (const int64_t r : *tap.rows)
+            for (const int64_t s : *tap.columns)
+              total += to_float(from[r * w.of_row + s * w.of_column]);
+          from_float(place, total);
+        }
+    }
+    to += C * width;
+  }
+}
+
+template <typename In, typename Out>
+using Run = void (*)(const ConvRange<In, Out>&);
+
+/// The product of one direction, for all its phases.
+struct Product {
+  int64_t B, H, W;  // of the picture that is read
+  int64_t Ho, Wo;   // of the one that is written
+  ConvAxis rows, columns;
+};
+
+// Some 4 million multiplications: large beside a thread's wake-up, small beside a convolution.
+int64_t pixels_of_range(int64_t work_of_pixel, int64_t rows) {
+  const int64_t pixels =
+      std::max<int64_t>(1, (int64_t{1} << 22) / std::max<int64_t>(1, work_of_pixel));
+  return (pixels + rows - 1) / rows * rows;
+}
+
+/// x is [B, H, W, C] with C as packed: even where pair is 2.
+template <typename In, typename Out, typename T>
+void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, int64_t pair,
+              const Product& p, Out* y, const Out* residual, const float* bias, const In* x,
+              int64_t C, const Weights<T>& w) {
+  const std::vector<In> zeros(C, In{});
+  const int64_t blocks = (w.N + tile_columns - 1) / tile_columns;
+  for (int64_t a = 0; a < static_cast<int64_t>(p.rows.phases.size()); ++a)
+    for (int64_t b = 0; b < static_cast<int64_t>(p.columns.phases.size()); ++b) {
+      const ConvAxis::Phase &down = p.rows.phases[a], &across = p.columns.phases[b];
+      const int64_t outputs = p.B * down.count * across.count;
+      if (outputs == 0) continue;
+      std::vector<Tap> taps;
+      std::vector<int32_t> tap_y, tap_x;
+      for (const ConvAxis::Tap& r : down.taps)
+        for (const ConvAxis::Tap& s : across.taps) {
+          taps.push_back({r.offset, s.offset, &r.places, &s.places});
+          tap_y.push_back(static_cast<int32_t>(r.offset));
+          tap_x.push_back(static_cast<int32_t>(s.offset));
+        }
+      const int64_t T_ = static_cast<int64_t>(taps.size());
+      const auto packed = scratch<In>(std::max<int64_t>(1, blocks * T_ * C * tile_columns));
+      const auto width_of = [&](int64_t block) {
+        return w.N - block * tile_columns <= 16 ? 16 : tile_columns;
+      };
+      parallel_blocks(blocks, [&](int64_t block) {
+        const int64_t first = block * tile_columns;
+        pack_block(packed.get() + first * T_ * C, w, taps, first,
+                   std::min(tile_columns, w.N - first), width_of(block), C, pair);
+      });
+
+      const int64_t grain = pixels_of_range(T_ * C * std::min(tile_columns, w.N), tile_rows);
+      const int64_t ranges = (outputs + grain - 1) / grain;
+      // Ranges of one block of channels follow each other: its weights stay in cache.
+      parallel_blocks(blocks * ranges, [&](int64_t index) {
+        const int64_t first = index / ranges * tile_columns, begin = index % ranges * grain;
+        run({
+            .y = y,
+            .residual = residual,
+            .bias = bias + first,
+            .x = x,
+            .zeros = zeros.data(),
+            .weights = packed.get() + first * T_ * C,
+            .tap_y = tap_y.data(),
+            .tap_x = tap_x.data(),
+            .taps = T_,
+            .H = p.H,
+            .W = p.W,
+            .C = C,
+            .Ho = p.Ho,
+            .Wo = p.Wo,
+            .N = w.N,
+            .grid_rows = down.count,
+            .grid_columns = across.count,
+            .in_step_y = p.rows.in_step,
+            .in_step_x = p.columns.in_step,
+            .out_y = a,
+            .out_x = b,
+            .out_step_y = static_cast<int64_t>(p.rows.phases.size()),
+            .out_step_x = static_cast<int64_t>(p.columns.phases.size()),
+            .first_channel = first,
+            .channels = std::min(tile_columns, w.N - first),
+            .begin = begin,
+            .end = std::min(begin + grain, outputs),
+        });
+      });
+    }
+}
+
+/// x [rows, C] into [rows, to_C] of another type, zeros past C.
+template <typename From, typename To>
+std::unique_ptr<To[]> repack(const From* x, int64_t rows, int64_t C, int64_t to_C) {
+  auto copy = scratch<To>(rows * to_C);
+  parallel_ranges(rows, rows_of_range(to_C), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      To* to = copy.get() + row * to_C;
+      for (int64_t c = 0; c < C; ++c) {
+        if constexpr (std::is_same_v<From, To>)
+          to[c] = x[row * C + c];
+        else
+          to[c] = to_float(x[row * C + c]);
+      }
+      for (int64_t c = C; c < to_C; ++c) to[c] = To{};
+    }
+  });
+  return copy;
+}
+
+void product(const Product& p, float* y, const float* residual, const float* bias, const float* x,
+             const Weights<float>& w) {
+  const ConvTables& t = tables();
+  multiply<float, float>(t.f32, t.rows, t.columns, 1, p, y, residual, bias, x, w.C, w);
+}
+
+void product(const Product& p, uint16_t* y, const uint16_t* residual, const float* bias,
+             const uint16_t* x, const Weights<uint16_t>& w) {
+  const int64_t pixels = p.B * p.H * p.W;
+  if (!has_pairs()) {
+    const ConvTables& t = tables();
+    const auto wide = repack<uint16_t, float>(x, pixels, w.C, w.C);
+    multiply<float, uint16_t>(t.f32_to_bf16, t.rows, t.columns, 1, p, y, residual, bias, wide.get(),
+                              w.C, w);
+    return;
+  }
+  const ConvPairTables& t = conv2d_avx512_bf16;
+  if (w.C % 2 == 0) {
+    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, 2, p, y, residual, bias, x, w.C, w);
+  } else {
+    const auto even = repack<uint16_t, uint16_t>(x, pixels, w.C, w.C + 1);
+    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, 2, p, y, residual, bias, even.get(),
+                                 w.C + 1, w);
+  }
+}
+
+/// The bias as floats, zeros where there is none and past the last channel.
+template <typename T>
+std::vector<float> wide_bias(const TensorView& bias, int64_t N) {
+  std::vector<float> wide(N + 64, 0.f);
+  if (bias)
+    for (int64_t n = 0; n < N; ++n) wide[n] = to_float(bias.data<T>()[n]);
+  return wide;
+}
+
+template <typename T>
+void forward(const Conv2dForward& op) {
+  const auto [B, H, W, Cin] = op.x.sizes<4>();
+  const auto [Cout, kh, kw, same] = op.w.sizes<4>();
+  const Conv2dGeometry& g = op.geometry;
+  const int64_t Ho = op.y.dim(1), Wo = op.y.dim(2);
+  const Product p{.B = B,
+                  .H = H,
+                  .W = W,
+                  .Ho = Ho,
+                  .Wo = Wo,
+                  .rows = forward_axis(Ho, kh, g.stride, g.top, g.upsample),
+                  .columns = forward_axis(Wo, kw, g.stride, g.left, g.upsample)};
+  product(p, op.y.data<T>(), op.residual ? op.residual.data<T>() : nullptr,
+          wide_bias<T>(op.bias, Cout).data(), op.x.data<T>(),
+          Weights<T>{op.w.data<T>(), Cout, Cin, kh * kw * Cin, kw * Cin, Cin, 1});
+}
+
+template <typename T>
+void backward_x(const Conv2dBackward& op) {
+  const auto [B, H, W, Cin] = op.x.sizes<4>();
+  const auto [Cout, kh, kw, same] = op.w.sizes<4>();
+  const Conv2dGeometry& g = op.geometry;
+  const Product p{.B = B,
+                  .H = op.dy.dim(1),
+                  .W = op.dy.dim(2),
+                  .Ho = H,
+                  .Wo = W,
+                  .rows = gradient_axis(H, kh, g.stride, g.top, g.upsample),
+                  .columns = gradient_axis(W, kw, g.stride, g.left, g.upsample)};
+  const T* none = nullptr;
+  product(p, op.dx.data<T>(), none, wide_bias<T>({}, Cin).data(), op.dy.data<T>(),
+          Weights<T>{op.w.data<T>(), Cin, Cout, 1, kw * Cin, Cin, kh * kw * Cin});
+}
+
+template <typename T>
+void backward_w(const Conv2dBackward& op) {
+  const auto [B, H, W, Cin] = op.x.sizes<4>();
+  const auto [Cout, kh, kw, same] = op.w.sizes<4>();
+  const Conv2dGeometry& g = op.geometry;
+  const int64_t parts = (Cout + kConvWeightChannels - 1) / kConvWeightChannels;
+  // Each block owns its part of dw and walks all pixels in order: no partial sums to add up.
+  parallel_blocks(kh * kw * parts, [&, Cin = Cin, kw = kw](int64_t index) {
+    const int64_t tap = index / parts, first = index % parts * kConvWeightChannels;
+    const auto space = scratch<float>(conv_weight_scratch(Cin));
+    const ConvWeightRange<T> range{
+        .dw = op.dw.data<float>() + tap * Cin,
+        .scratch = space.get(),
+        .dy = op.dy.data<T>(),
+        .x = op.x.data<T>(),
+        .B = op.x.dim(0),
+        .H = op.x.dim(1),
+        .W = op.x.dim(2),
+        .C = Cin,
+        .Ho = op.dy.dim(1),
+        .Wo = op.dy.dim(2),
+        .N = op.dy.dim(3),
+        .taps = op.w.dim(1) * kw,
+        .stride = g.stride,
+        .shift_y = tap / kw - g.top,
+        .shift_x = tap % kw - g.left,
+        .upsample = g.upsample,
+        .first_channel = first,
+        .channels = std::min(kConvWeightChannels, op.dy.dim(3) - first),
+    };
+    if constexpr (sizeof(T) == 4)
+      tables().weight_f32(range);
+    else
+      tables().weight_bf16(range);
+  });
+}
+
+template <typename T>
+void backward_bias(const Conv2dBackward& op) {
+  constexpr int64_t kRowsOfPart = 256;  // fixed, so that the sums do not depend on threads
+  const int64_t N = op.dy.dim(3), rows = op.dy.rows();
+  const int64_t parts = (rows + kRowsOfPart - 1) / kRowsOfPart;
+  std::vector<float> sums(parts * N, 0.f);
+  parallel_blocks(parts, [&](int64_t part) {
+    float* to = sums.data() + part * N;
+    const int64_t end = std::min(rows, (part + 1) * kRowsOfPart);
+    for (int64_t row = part * kRowsOfPart; row < end; ++row)
+      for (int64_t n = 0; n < N; ++n) to[n] += to_float(op.dy.data<T>()[row * N + n]);
+  });
+  for (int64_t n = 0; n < N; ++n) {
+    double total = 0;
+    for (int64_t part = 0; part < parts; ++part) total += sums[part * N + n];
+    op.dbias.data<float>()[n] += static_cast<float>(total);
+  }
+}
+
+}  // namespace
+
+void conv2d_forward(const Conv2dForward& op, Stream&) {
+  visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });
+}
+
+void conv2d_backward(const Conv2dBackward& op, Stream&) {
+  visit_bits(op.x.dtype, [&]<typename T>() {
+    if (op.dx) backward_x<T>(op);
+    if (op.dw) backward_w<T>(op);
+    if (op.dbias) backward_bias<T>(op);
+  });
+}
+
+}  // namespace srpo::cpu

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { backward } from "../../../ts/autograd/backward.js";
+import { conv2d, reshape, type Padding } from "../../../ts/ops/index.js";
+import type { DType } from "../../../ts/tensor/dtype.js";
+import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
+import {
+  assertRelative,
+  assertSameBitsForThreads,
+  checkBfloat16,
+  checkGradients,
+  forEachDevice,
+  leaf,
+  randn,
+  refuses,
+  relativeError,
+  toFloat64,
+} from "../../support/index.js";
+
+interface Case {
+  name: string;
+  x: readonly [number, number, number, number];
+  w: readonly [number, number, number, number];
+  stride?: number;
+  padding?: Padding;
+  upsample?: boolean;
+}
+
+// Odd on purpose, and on both sides of every tile: 2, 6 and 14 pixels by 16 and 32 channels.
+const cases: readonly Case[] = [
+  { name: "3x3", x: [2, 7, 9, 5], w: [19, 3, 3, 5] },
+  { name: "3x3 to three channels", x: [1, 5, 6, 18], w: [3, 3, 3, 18] },
+  { name: "3x3 to 49 channels", x: [1, 5, 5, 34], w: [49, 3, 3, 34] },
+  { name: "1x1", x: [2, 3, 5, 33], w: [40, 1, 1, 33] },
+  { name: "5x5", x: [1, 6, 4, 3], w: [4, 5, 5, 3] },
+  {
+    name: "2x3, a kernel as large as the picture",
+    x: [1, 2, 3, 4],
+    w: [5, 2, 3, 4],
+    padding: [0, 0, 0, 0],
+  },
+  { name: "3x3 stride 2", x: [2, 9, 8, 4], w: [7, 3, 3, 4], stride: 2 },
+  {
+    name: "3x3 stride 2, padded at the bottom and right",
+    x: [1, 8, 6, 4],
+    w: [6, 3, 3, 4],
+    stride: 2,
+    padding: [0, 1, 1, 0],
+  },
+  { name: "1x1 stride 3", x: [1, 7, 8, 3], w: [4, 1, 1, 3], stride: 3 },
+  { name: "3x3 on a doubled picture", x: [2, 5, 3, 6], w: [17, 3, 3, 6], upsample: true },
+  {
+    name: "4x4 stride 3 on a doubled picture, uneven padding",
+    x: [1, 6, 5, 2],
+    w: [3, 4, 4, 2],
+    stride: 3,
+    padding: [0, 3, 2, 1],
+    upsample: true,
+  },
+  { name: "one pixel", x: [1, 1, 1, 1], w: [1, 3, 3, 1] },
+];
+
+/** The definition in float64, one product at a time. */
+function definition(
+  { x: [B, H, W, C], w: [N, kh, kw], stride = 1, padding, upsample = false }: Case,
+  x: Float64Array,
+  w: Float64Array,
+  b: Float64Array,
+): { y: Float64Array; shape: number[] } {
+  const [top, right, bottom, left] = padding ?? [(kh - 1) >> 1, kw >> 1, kh >> 1, (kw - 1) >> 1];
+  const zoom = upsample ? 2 : 1;
+  const Ho = Math.floor((H * zoom + top + bottom - kh) / stride) + 1;
+  const Wo = Math.floor((W * zoom + left + right - kw) / stride) + 1;
+  const y = new Float64Array(B * Ho * Wo * N);
+  for (let at = 0; at < y.length; ++at) {
+    const n = at % N;
+    const j = Math.floor(at / N) % Wo;
+    const i = Math.floor(at / (N * Wo)) % Ho;
+    const batch = Math.floor(at / (N * Wo * Ho));
+    let total = b[n]!;
+    for (let r = 0; r < kh; ++r)
+      for (let s = 0; s < kw; ++s) {
+        const row = Math.floor((i * stride + r - top) / zoom);
+        const column = Math.floor((j * stride + s - left) / zoom);
+        if (row < 0 || row >= H || column < 0 || column >= W) continue;
+        for (let c = 0; c < C; ++c)
+          total +=
+            w[((n * kh + r) * kw + s) * C + c]! * x[((batch * H + row) * W + column) * C + c]!;
+      }
+    y[at] = total;
+  }
+  return { y, shape: [B, Ho, Wo, N] };
+}
+
+forEachDevice("conv2d", (test, device) => {
+  const inputsOf = ({ x, w }: Case, dtype: DType = "float32") =>
+    [
+      randn(x, { dtype, device, seed: 0 }),
+      randn(w, { dtype, device, seed: 1, scale: 0.3 }),
+      randn([w[0]], { dtype, device, seed: 2 }),
+    ] as const;
+  const optionsOf = ({ stride, padding, upsample }: Case) => ({
+    ...(stride === undefined ? {} : { stride }),
+    ...(padding === undefined ? {} : { padding }),
+    ...(upsample === undefined ? {} : { upsample }),
+  });
+  const call =
+    (it: Case) =>
+    (x?: Tensor, w?: Tensor, b?: Tensor, residual?: Tensor): Tensor =>
+      conv2d(x!, w!, b ?? null, { ...optionsOf(it), ...(residual ? { residual } : {}) });
+
+  for (const it of cases) {
+    test(`${it.name}: float32 and bfloat16 forward are the definition`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 1e-6],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const [x, w, b] = inputsOf(it, dtype);
+        const { y, shape } = definition(it, ...(await toFloat64(x, w, b)));
+        const actual = call(it)(x, w, b);
+        assert.deepEqual(actual.shape, shape);
+        await assertRelative(actual, y, tolerance, dtype);
+        const residual = randn(shape, { dtype, device, seed: 3 });
+        const [added] = await toFloat64(residual);
+        const sum = y.map((value, i) => value + added[i]!);
+        await assertRelative(call(it)(x, w, b, residual), sum, tolerance, dtype);
+      }
+    });
+
+    test(`${it.name}: backward agrees with central differences, bfloat16 with float32`, async () => {
+      const inputs = inputsOf(it);
+      await checkGradients(call(it), inputs);
+      await checkBfloat16(call(it), inputs);
+    });
+  }
+
+  test("the gradient of the residual, and without a bias", async () => {
+    const [x, w, b] = inputsOf(cases[0]!);
+    const residual = randn([2, 7, 9, 19], { device, seed: 3 });
+    await checkGradients(call(cases[0]!), [x, w, b, residual]);
+    await checkGradients((a, k) => conv2d(a!, k!), [x, w]);
+    await checkGradients((a, k, c) => conv2d(a!, reshape(k!, [19, 3, 3, 5]), c!), [x, w, b]);
+  });
+
+  test("weight gradients are added up, and a frozen weight gets none", async () => {
+    const [x, w, b] = inputsOf(cases[0]!);
+    const [weight, bias] = [leaf(w), leaf(b)];
+    const dy = randn([2, 7, 9, 19], { device, seed: 4 });
+    backward(conv2d(x, weight, bias), dy);
+    const once = await weight.grad!.read();
+    backward(conv2d(x, weight, bias), dy);
+    assert.ok(
+      relativeError(
+        await weight.grad!.read(),
+        once.map((v) => 2 * v),
+      ) < 1e-7,
+    );
+    const input = leaf(x);
+    backward(conv2d(input, w, b), dy);
+    assert.ok(input.grad !== undefined && w.grad === undefined && b.grad === undefined);
+  });
+
+  test("not a number stays in the windows that see it", async () => {
+    const values = new Float32Array(6 * 6 * 2).fill(1);
+    values[0] = NaN;
+    const x = tensor(values, [1, 6, 6, 2], { device });
+    const y = await conv2d(x, randn([1, 3, 3, 2], { device })).read();
+    const bad = [...y.keys()].filter((i) => Number.isNaN(y[i]));
+    assert.deepEqual(bad, [0, 1, 6, 7]);
+  });
+
+  test("the bits do not depend on the number of threads", async () => {
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const x = randn([2, 40, 30, 33], { device, dtype });
+      const w = randn([47, 3, 3, 33], { device, dtype, seed: 1, scale: 0.1 });
+      const b = randn([47], { device, dtype, seed: 2 });
+      const dy = randn([2, 80, 60, 47], { device, dtype, seed: 3 });
+      await assertSameBitsForThreads(() => {
+        const [xs, ws, bs] = [leaf(x), leaf(w), leaf(b)];
+        const y = conv2d(xs, ws, bs, { upsample: true });
+        backward(y, dy);
+        return [y, xs.grad!, ws.grad!, bs.grad!];
+      });
+    }
+  });
+
+  test("a wrong shape, dtype, stride or padding is named", () => {
+    const [x, w, b] = inputsOf(cases[0]!);
+    refuses(
+      () => conv2d(x, randn([19, 3, 3, 6], { device }), b),
+      "ERR_SHAPE",
+      "conv2d: w: expected [any, any, any, 5], got [19, 3, 3, 6]",
+    );
+    refuses(
+      () => conv2d(x, w, randn([18], { device })),
+      "ERR_SHAPE",
+      "conv2d: b: expected [19], got [18]",
+    );
+    refuses(
+      () => conv2d(x, w, b, { residual: randn([2, 7, 9, 18], { device }) }),
+      "ERR_SHAPE",
+      "conv2d: residual: expected [2, 7, 9, 19], got [2, 7, 9, 18]",
+    );
+    refuses(
+      () => conv2d(x, randn([19, 3, 3, 5], { device, dtype: "bfloat16" }), b),
+      "ERR_DTYPE",
+      "conv2d: w: expected float32, got bfloat16",
+    );
+    refuses(
+      () => conv2d(randn([0, 7, 9, 5], { device }), w, b),
+      "ERR_SHAPE",
+      "conv2d: x: expected at least one element, got [0, 7, 9, 5]",
+    );
+    refuses(
+      () => conv2d(x, w, b, { stride: 0 }),
+      "ERR_RANGE",
+      "conv2d: stride: expected 1 or more, got 0",
+    );
+    refuses(
+      () => conv2d(x, w, b, { padding: [0, 0, -1, 0] }),
+      "ERR_RANGE",
+      "conv2d: padding: expected four sizes of 0 or more, got [0, 0, -1, 0]",
+    );
+    refuses(
+      () => conv2d(randn([1, 2, 9, 5], { device }), w, b, { padding: [0, 0, 0, 0] }),
+      "ERR_SHAPE",
+      "conv2d: w: expected a kernel that fits the padded x [1, 2, 9, 5], got [19, 3, 3, 5]",
+    );
+  });
+});
