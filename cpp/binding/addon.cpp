@@ -18,6 +18,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_runtime(env, exports);
   register_elementwise(env, exports);
   register_conv(env, exports);
+  register_layout(env, exports);
+  register_embedding(env, exports);
   register_norm(env, exports);
   return exports;
 }

@@ -68,6 +68,27 @@ export interface Binding {
     padding: readonly number[],
     upsample: boolean,
   ): Handle | null;
+  // layout.cpp
+  concatForward(xs: readonly Handle[], dim: number): Handle;
+  sliceForward(x: Handle, dim: number, start: number, length: number): Handle;
+  sliceBackward(dy: Handle, shapeOfX: readonly number[], dim: number, start: number): Handle;
+  gatherRowsForward(x: Handle, index: readonly number[]): Handle;
+  gatherRowsBackward(dy: Handle, index: readonly number[], rows: number): Handle;
+  prependRowForward(x: Handle, row: Handle): Handle;
+  /** Adds to drow. */
+  prependRowBackward(drow: Handle | null, dy: Handle, wantsDx: boolean): Handle | null;
+  addRowsForward(x: Handle, rows: Handle): Handle;
+  /** Adds to drows. */
+  addRowsBackward(drows: Handle, dy: Handle): void;
+
+  // embedding.cpp
+  embeddingForward(
+    table: Handle,
+    ids: readonly number[] | Int32Array,
+    shape: readonly number[],
+  ): [y: Handle, ids: Handle];
+  /** Adds to dtable. */
+  embeddingBackward(dtable: Handle, dy: Handle, ids: Handle): void;
 
   // norm.cpp
   modulatedLayerNormForward(
