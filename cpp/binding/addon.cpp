@@ -20,6 +20,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_conv(env, exports);
   register_layout(env, exports);
   register_embedding(env, exports);
+  register_io(env, exports);
   register_norm(env, exports);
   return exports;
 }

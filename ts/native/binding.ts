@@ -7,6 +7,12 @@ export interface Handle {
   readonly [handleBrand]: true;
 }
 
+declare const fileBrand: unique symbol;
+/** An open safetensors file as the addon knows it. */
+export interface FileHandle {
+  readonly [fileBrand]: true;
+}
+
 export interface Binding {
   // tensor.cpp, wait.cpp
   tensorEmpty(shape: readonly number[], dtype: string, device: string): Handle;
@@ -89,6 +95,22 @@ export interface Binding {
   ): [y: Handle, ids: Handle];
   /** Adds to dtable. */
   embeddingBackward(dtable: Handle, dy: Handle, ids: Handle): void;
+  // io.cpp
+  /** Opens a file and checks its header; the tensors come in the order of their data. */
+  safetensorsOpen(path: string): {
+    file: FileHandle;
+    metadata: [key: string, value: string][];
+    tensors: { name: string; dtype: string; shape: number[]; bytes: number }[];
+  };
+  safetensorsReadInto(
+    file: FileHandle,
+    index: number,
+    first: number,
+    tensor: Handle,
+    channels: number,
+    taps: number,
+  ): void;
+  safetensorsClose(file: FileHandle): void;
 
   // norm.cpp
   modulatedLayerNormForward(
