@@ -22,6 +22,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_embedding(env, exports);
   register_io(env, exports);
   register_norm(env, exports);
+  register_attention(env, exports);
   return exports;
 }
 

@@ -12,3 +12,7 @@ export { gatherRows } from "./layout/gather_rows.js";
 export { prependRow } from "./layout/prepend_row.js";
 export { addRows } from "./layout/add_rows.js";
 export { embedding } from "./embedding/embedding.js";
+export { attention, type AttentionOptions } from "./attention/attention.js";
+export { qkvNormRope, type QkvNormRopeOptions, type QkvStream } from "./attention/qkv_norm_rope.js";
+export { relativeBias } from "./attention/relative_bias.js";
+export { ropeTable, type RopeTable } from "./attention/rope_table.js";

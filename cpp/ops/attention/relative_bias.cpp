@@ -1,0 +1,41 @@
+#include "cpp/ops/attention/relative_bias.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpp/core/check.h"
+#include "cpp/ops/op_table.h"
+
+namespace srpo {
+
+int64_t relative_bucket(int64_t offset, int64_t buckets, int64_t max_distance) {
+  const int64_t half = buckets / 2, exact = half / 2;
+  const int64_t base = offset > 0 ? half : 0, n = std::abs(offset);
+  if (n < exact) return base + n;
+  // A hair above the logarithm: where the ratio is a whole power, rounding must not fall below it.
+  const double steps = std::log(static_cast<double>(n) / exact) /
+                       std::log(static_cast<double>(max_distance) / exact) * (half - exact);
+  return base + std::min(half - 1, exact + static_cast<int64_t>(steps + 1e-9));
+}
+
+void relative_bias_forward(const RelativeBiasForward& op, Stream& stream) {
+  constexpr auto kOp = "relativeBias";
+  require_float(kOp, "table", op.table);
+  require_not_empty(kOp, "table", op.table);
+  require_not_empty(kOp, "L", op.bias);
+  const int64_t buckets = op.table.dim(0);
+  require_range(kOp, "buckets", buckets >= 4 && buckets % 4 == 0, "a multiple of 4",
+                std::to_string(buckets));
+  require_range(kOp, "maxDistance", op.max_distance > buckets / 4,
+                "above " + std::to_string(buckets / 4), std::to_string(op.max_distance));
+  dispatch(kOp, &OpTable::relative_bias_forward, op, stream);
+}
+
+void relative_bias_backward(const RelativeBiasBackward& op, Stream& stream) {
+  constexpr auto kOp = "relativeBias backward";
+  require_shape(kOp, "dbias", op.dbias, {op.dtable.dim(1), -1, op.dbias.dim(-1)});
+  require_float(kOp, "dbias", op.dbias);
+  dispatch(kOp, &OpTable::relative_bias_backward, op, stream);
+}
+
+}  // namespace srpo

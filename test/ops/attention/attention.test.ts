@@ -1,0 +1,307 @@
+import assert from "node:assert/strict";
+import { backward } from "../../../ts/autograd/backward.js";
+import { attention, type AttentionOptions } from "../../../ts/ops/index.js";
+import type { DType } from "../../../ts/tensor/dtype.js";
+import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
+import {
+  assertRelative,
+  assertSameBitsForThreads,
+  checkBfloat16,
+  checkGradients,
+  forEachDevice,
+  leaf,
+  randn,
+  refuses,
+  toFloat64,
+} from "../../support/index.js";
+
+interface Sizes {
+  B: number;
+  N: number;
+  Lq: number;
+  Lk: number;
+  Dh: number;
+}
+
+interface Values {
+  q: Float64Array;
+  k: Float64Array;
+  v: Float64Array;
+  bias?: Float64Array | undefined;
+  keyMask?: Float64Array | undefined;
+}
+
+/** The definition in float64: every score of a row, then softmax, then the sum of the values. */
+function definition(
+  { B, N, Lq, Lk, Dh }: Sizes,
+  { q, k, v, bias, keyMask }: Values,
+  { scale = 1 / Math.sqrt(Dh), causal = false }: { scale?: number; causal?: boolean } = {},
+): Float64Array {
+  const out = new Float64Array(B * Lq * N * Dh);
+  for (let b = 0; b < B; ++b)
+    for (let n = 0; n < N; ++n)
+      for (let i = 0; i < Lq; ++i) {
+        const row = q.subarray(((b * N + n) * Lq + i) * Dh, ((b * N + n) * Lq + i + 1) * Dh);
+        const seen = [];
+        for (let j = 0; j < Lk; ++j) {
+          if ((causal && j > i) || keyMask?.[b * Lk + j] === 0) continue;
+          let product = 0;
+          for (let d = 0; d < Dh; ++d) product += row[d]! * k[((b * N + n) * Lk + j) * Dh + d]!;
+          seen.push({ j, score: product * scale + (bias?.[(n * Lq + i) * Lk + j] ?? 0) });
+        }
+        const highest = Math.max(...seen.map(({ score }) => score));
+        const total = seen.reduce((sum, { score }) => sum + Math.exp(score - highest), 0);
+        for (const { j, score } of seen)
+          for (let d = 0; d < Dh; ++d)
+            out[((b * Lq + i) * N + n) * Dh + d]! +=
+              (Math.exp(score - highest) / total) * v[((b * N + n) * Lk + j) * Dh + d]!;
+      }
+  return out;
+}
+
+forEachDevice("attention", (test, device) => {
+  const inputs = ({ B, N, Lq, Lk, Dh }: Sizes, dtype: DType = "float32") =>
+    [
+      randn([B, N, Lq, Dh], { dtype, device, seed: 1 }),
+      randn([B, N, Lk, Dh], { dtype, device, seed: 2 }),
+      randn([B, N, Lk, Dh], { dtype, device, seed: 3 }),
+    ] as const;
+  const mask = (values: number[], B: number) =>
+    tensor(values, [B, values.length / B], { dtype: "int32", device });
+
+  // float32: a score errs by some 2^-24 sqrt(Dh), a sum of n terms by 2^-24 sqrt(n). bfloat16: the
+  // output's rounding (2^-9) and that of the probabilities, which average out.
+  async function check(
+    sizes: Sizes,
+    options: AttentionOptions = {},
+    dtype: DType = "float32",
+    tolerance = dtype === "float32" ? 2e-6 : 2 ** -8,
+  ) {
+    const [q, k, v] = inputs(sizes, dtype);
+    const { bias, keyMask, ...rest } = options;
+    const [q64, k64, v64] = await toFloat64(q, k, v);
+    const exact = definition(
+      sizes,
+      {
+        q: q64,
+        k: k64,
+        v: v64,
+        bias: bias ? (await toFloat64(bias))[0] : undefined,
+        keyMask: keyMask ? (await toFloat64(keyMask))[0] : undefined,
+      },
+      rest,
+    );
+    await assertRelative(attention(q, k, v, options), exact, tolerance, JSON.stringify(sizes));
+  }
+
+  test("forward is the definition for every head size", async () => {
+    for (const Dh of [1, 7, 12, 16, 32, 64, 72, 80, 128, 200, 300, 512]) {
+      await check({ B: 1, N: 2, Lq: 19, Lk: 23, Dh });
+      await check({ B: 1, N: 2, Lq: 19, Lk: 23, Dh }, {}, "bfloat16");
+    }
+  });
+
+  test("forward is the definition past every block, with unequal lengths", async () => {
+    for (const [Lq, Lk] of [
+      [1, 1],
+      [1, 389],
+      [203, 1],
+      [199, 192],
+      [250, 401],
+    ] as const) {
+      await check({ B: 2, N: 3, Lq, Lk, Dh: 24 });
+      await check({ B: 2, N: 3, Lq, Lk, Dh: 24 }, {}, "bfloat16");
+    }
+    await check({ B: 1, N: 1, Lq: 150, Lk: 170, Dh: 512 });
+    await check({ B: 1, N: 1, Lq: 150, Lk: 170, Dh: 512 }, {}, "bfloat16");
+  });
+
+  test("scale, causal, bias and key mask are those of the definition", async () => {
+    const sizes = { B: 2, N: 2, Lq: 211, Lk: 205, Dh: 20 };
+    const { B, N, Lq, Lk } = sizes;
+    const keyMask = mask(
+      Array.from({ length: B * Lk }, (_, i) => (i * 7) % 3),
+      B,
+    );
+    const bias = randn([N, Lq, Lk], { device, seed: 4, scale: 2 });
+    const halfBias = randn([N, Lq, Lk], { device, seed: 4, scale: 2, dtype: "bfloat16" });
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      await check(sizes, { scale: 1 }, dtype);
+      await check(sizes, { scale: -0.3 }, dtype);
+      await check(sizes, { causal: true }, dtype);
+      await check(sizes, { bias }, dtype);
+      await check(sizes, { keyMask }, dtype);
+      await check(sizes, { scale: 0.5, causal: true, bias, keyMask }, dtype);
+    }
+    await check(sizes, { bias: halfBias, causal: true }, "bfloat16");
+    await check({ ...sizes, Lq: 500 }, { causal: true });
+    await check({ ...sizes, Lk: 500 }, { causal: true });
+  });
+
+  test("scores far above and far below zero neither overflow nor vanish", async () => {
+    const sizes = { B: 1, N: 1, Lq: 5, Lk: 400, Dh: 8 };
+    const bias = tensor(
+      Float32Array.from({ length: 5 * 400 }, (_, i) => (i % 400) * 2 - 400),
+      [1, 5, 400],
+      { device },
+    );
+    await check(sizes, { bias }, "float32", 400 * 2 ** -23); // a score of 400 is held to 400 * 2^-24
+    const hidden = tensor(
+      Float32Array.from({ length: 5 * 400 }, (_, i) => (i % 3 === 0 ? 0 : -Infinity)),
+      [1, 5, 400],
+      { device },
+    );
+    const [q, k, v] = inputs(sizes);
+    const keyMask = mask(
+      Array.from({ length: 400 }, () => 1),
+      1,
+    );
+    const seen = await attention(q, k, v, { bias: hidden, keyMask }).read();
+    assert.ok(seen.every(Number.isFinite));
+  });
+
+  test("backward agrees with central differences", async () => {
+    for (const [Lq, Lk, Dh] of [
+      [5, 7, 3],
+      [51, 197, 12],
+      [49, 60, 150],
+    ] as const) {
+      const x = inputs({ B: 2, N: 2, Lq, Lk, Dh });
+      await checkGradients((q, k, v) => attention(q!, k!, v!), x, { directions: 2 });
+      await checkGradients((q, k, v) => attention(q!, k!, v!, { causal: true }), x, {
+        directions: 2,
+      });
+    }
+  });
+
+  test("backward through bias and key mask agrees with central differences", async () => {
+    const [B, N, Lq, Lk] = [3, 2, 50, 199];
+    const x = inputs({ B, N, Lq, Lk, Dh: 8 });
+    const bias = randn([N, Lq, Lk], { device, seed: 5 });
+    const keyMask = mask(
+      Array.from({ length: B * Lk }, (_, i) => i % 5),
+      B,
+    );
+    await checkGradients(
+      (q, k, v, b) => attention(q!, k!, v!, { bias: b!, keyMask, causal: true, scale: 0.7 }),
+      [...x, bias],
+      { directions: 2 },
+    );
+  });
+
+  test("bfloat16 agrees with float32", async () => {
+    const x = inputs({ B: 2, N: 2, Lq: 53, Lk: 210, Dh: 40 });
+    const bias = randn([2, 53, 210], { device, seed: 5 });
+    await checkBfloat16(
+      (q, k, v, b) => attention(q!, k!, v!, { bias: b!, causal: true }),
+      [...x, bias],
+    );
+    await checkBfloat16(
+      (q, k, v) => attention(q!, k!, v!),
+      inputs({ B: 1, N: 1, Lq: 60, Lk: 70, Dh: 512 }),
+    );
+  });
+
+  test("a query that sees no key gives 0 and no gradient", async () => {
+    const [B, N, L, Dh] = [2, 2, 5, 6];
+    const leaves = inputs({ B, N, Lq: L, Lk: L, Dh }).map(leaf) as [Tensor, Tensor, Tensor];
+    const [q, k, v] = leaves;
+    const keyMask = mask([0, 0, 0, 0, 0, 0, 1, 1, 0, 1], B);
+    const bias = leaf(randn([N, L, L], { device, seed: 9 }));
+    const out = attention(q, k, v, { keyMask, causal: true, bias });
+    // All of the first sample, and by the causal rule the second's first query.
+    const rows = await out.read();
+    assert.ok(rows.subarray(0, (L + 1) * N * Dh).every((x) => x === 0));
+    assert.ok(rows.subarray((L + 1) * N * Dh).every((x) => x !== 0));
+    backward(out, randn(out.shape, { device, seed: 8 }));
+    for (const t of [...leaves, bias]) {
+      const gradient = await t.grad!.read();
+      assert.ok(gradient.every(Number.isFinite));
+      if (t !== bias) assert.ok(gradient.subarray(0, N * L * Dh).every((x) => x === 0));
+    }
+  });
+
+  test("NaN stays NaN", async () => {
+    const [q, k, v] = inputs({ B: 1, N: 1, Lq: 4, Lk: 20, Dh: 8 });
+    const values = await q.read();
+    values[9] = NaN;
+    const out = await attention(tensor(values, q.shape, { device }), k, v).read();
+    assert.ok(out.subarray(8, 16).every(Number.isNaN));
+    assert.ok(out.subarray(16).every(Number.isFinite));
+  });
+
+  test("the bits do not depend on the number of threads", async () => {
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const x = inputs({ B: 2, N: 2, Lq: 230, Lk: 400, Dh: 40 }, dtype);
+      const bias = randn([2, 230, 400], { device, seed: 5 });
+      await assertSameBitsForThreads(() => {
+        const leaves = [...x, bias].map(leaf) as [Tensor, Tensor, Tensor, Tensor];
+        const out = attention(leaves[0], leaves[1], leaves[2], { bias: leaves[3] });
+        const plain = attention(leaves[0], leaves[1], leaves[2]);
+        backward(out, randn(out.shape, { dtype, device, seed: 6 }));
+        backward(plain, randn(out.shape, { dtype, device, seed: 7 }));
+        return [out, plain, ...leaves.map((t) => t.grad!)];
+      });
+    }
+  });
+
+  test("wrong shapes, dtypes and numbers are named", () => {
+    const [q, k, v] = inputs({ B: 2, N: 3, Lq: 4, Lk: 5, Dh: 6 });
+    refuses(
+      () => attention(randn([2, 3, 4], { device }), k, v),
+      "ERR_SHAPE",
+      "attention: q: expected [B, N, Lq, Dh], got [2, 3, 4]",
+    );
+    refuses(
+      () => attention(q, randn([2, 3, 5, 7], { device }), v),
+      "ERR_SHAPE",
+      "attention: k: expected [2, 3, any, 6], got [2, 3, 5, 7]",
+    );
+    refuses(
+      () => attention(q, k, randn([2, 3, 4, 6], { device })),
+      "ERR_SHAPE",
+      "attention: v: expected [2, 3, 5, 6], got [2, 3, 4, 6]",
+    );
+    refuses(
+      () => attention(q, k, randn([2, 3, 5, 6], { device, dtype: "bfloat16" })),
+      "ERR_DTYPE",
+      "attention: v: expected float32, got bfloat16",
+    );
+    refuses(
+      () => attention(q, randn([2, 3, 0, 6], { device }), randn([2, 3, 0, 6], { device })),
+      "ERR_SHAPE",
+      "attention: k: expected at least one element, got [2, 3, 0, 6]",
+    );
+    refuses(
+      () => attention(q, k, v, { bias: randn([3, 4, 4], { device }) }),
+      "ERR_SHAPE",
+      "attention: bias: expected [3, 4, 5], got [3, 4, 4]",
+    );
+    refuses(
+      () => attention(q, k, v, { bias: randn([3, 4, 5], { device, dtype: "bfloat16" }) }),
+      "ERR_DTYPE",
+      "attention: bias: expected float32, got bfloat16",
+    );
+    refuses(
+      () => attention(q, k, v, { keyMask: randn([2, 5], { device }) }),
+      "ERR_DTYPE",
+      "attention: keyMask: expected int32, got float32",
+    );
+    refuses(
+      () => attention(q, k, v, { keyMask: mask([1, 1, 1, 1], 1) }),
+      "ERR_SHAPE",
+      "attention: keyMask: expected [2, 5], got [1, 4]",
+    );
+    refuses(
+      () => attention(q, k, v, { scale: NaN }),
+      "ERR_RANGE",
+      "attention: scale: expected a finite number, got nan",
+    );
+    v.dispose();
+    refuses(
+      () => attention(q, k, v),
+      "ERR_DISPOSED",
+      "attention: v: expected a live tensor, got one that was disposed of",
+    );
+  });
+});
