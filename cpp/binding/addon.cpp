@@ -23,6 +23,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_io(env, exports);
   register_norm(env, exports);
   register_attention(env, exports);
+  register_random(env, exports);
+  register_loss(env, exports);
+  register_reward(env, exports);
   return exports;
 }
 

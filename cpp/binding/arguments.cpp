@@ -141,7 +141,9 @@ uint64_t Arguments::bits64(size_t index, const char* name) const {
   const Napi::Value value = info_[index];
   if (!value.IsBigInt()) refuse_type(name, "a bigint", value);
   bool lossless = true;
-  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+  const uint64_t bits = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  require_range(op_, name, lossless, "0 to 2^64 - 1", "a bigint outside it");
+  return bits;
 }
 
 std::pair<void*, size_t> Arguments::bytes(size_t index, const char* name) const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <bit>
 #include <cstdint>
 
 #include "cpp/core/dtype.h"
@@ -33,6 +34,14 @@ inline void write(float* to, const float* from, int64_t n) {
 }
 inline void write(uint16_t* to, const float* from, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = bfloat16(from[i]).bits;
+}
+
+/// One element of either dtype as a float.
+inline float read(float value) {
+  return value;
+}
+inline float read(uint16_t bits) {
+  return static_cast<float>(std::bit_cast<bfloat16>(bits));
 }
 
 }  // namespace srpo::cpu

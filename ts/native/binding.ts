@@ -205,6 +205,91 @@ export interface Binding {
   relativeBiasForward(table: Handle, L: number, maxDistance: number): Handle;
   /** dtable (float32) is added to. */
   relativeBiasBackward(dbias: Handle, dtable: Handle, maxDistance: number): void;
+  // random.cpp
+  randn(
+    shape: readonly number[],
+    seed: bigint,
+    purpose: number,
+    step: number,
+    samples: readonly number[],
+    offset: number,
+    dtype: string,
+    device: string,
+  ): Handle;
+  rand(
+    shape: readonly number[],
+    seed: bigint,
+    purpose: number,
+    step: number,
+    samples: readonly number[],
+    offset: number,
+    dtype: string,
+    device: string,
+  ): Handle;
+  randomBits(
+    shape: readonly number[],
+    seed: bigint,
+    purpose: number,
+    step: number,
+    samples: readonly number[],
+    offset: number,
+    dtype: string,
+    device: string,
+  ): Handle;
+
+  // loss.cpp
+  sumForward(x: Handle): Handle;
+  sumBackward(dy: Handle, x: Handle): Handle;
+  meanForward(x: Handle): Handle;
+  meanBackward(dy: Handle, x: Handle): Handle;
+  hingeForward(reward: Handle, margin: number, weight: number): Handle;
+  hingeBackward(dy: Handle, reward: Handle, margin: number, weight: number): Handle;
+  mseForward(a: Handle, b: Handle): Handle;
+  mseBackward(
+    dy: Handle,
+    a: Handle,
+    b: Handle,
+    wantsDa: boolean,
+    wantsDb: boolean,
+  ): [da: Handle | null, db: Handle | null];
+  softmaxCrossEntropyForward(logits: Handle, target: Handle): [y: Handle, lse: Handle];
+  softmaxCrossEntropyBackward(dy: Handle, logits: Handle, target: Handle, lse: Handle): Handle;
+  gaussianLogDensityForward(x: Handle, mean: Handle, std: readonly number[]): Handle;
+  gaussianLogDensityBackward(
+    dy: Handle,
+    x: Handle,
+    mean: Handle,
+    std: readonly number[],
+    wantsDx: boolean,
+    wantsDmean: boolean,
+  ): [dx: Handle | null, dmean: Handle | null];
+
+  // reward.cpp
+  l2NormalizeForward(x: Handle, eps: number): [y: Handle, norm: Handle];
+  l2NormalizeBackward(dy: Handle, x: Handle, norm: Handle, eps: number): Handle;
+  relativeRewardForward(
+    pooled: Handle,
+    projection: Handle,
+    positive: Handle,
+    negative: Handle,
+    k: readonly number[],
+    scale: number,
+  ): [reward: Handle, features: Handle, norm: Handle];
+  /** Adds to dprojection. */
+  relativeRewardBackward(
+    dprojection: Handle | null,
+    dreward: Handle | null,
+    dfeatures: Handle | null,
+    features: Handle,
+    norm: Handle,
+    pooled: Handle,
+    projection: Handle,
+    positive: Handle,
+    negative: Handle,
+    k: readonly number[],
+    scale: number,
+    wantsDpooled: boolean,
+  ): Handle | null;
 }
 
 export const native: Binding = loadBinding();

@@ -1,0 +1,24 @@
+#include "cpp/ops/loss/mse.h"
+
+#include "cpp/core/check.h"
+#include "cpp/ops/op_table.h"
+
+namespace srpo {
+
+void mse_forward(const MseForward& op, Stream& stream) {
+  constexpr auto kOp = "mse";
+  require_float(kOp, "a", op.a);
+  require_not_empty(kOp, "a", op.a);
+  require_same_shape(kOp, "b", op.b, op.a);
+  require_like(kOp, "b", op.b, op.a);
+  dispatch(kOp, &OpTable::mse_forward, op, stream);
+}
+
+void mse_backward(const MseBackward& op, Stream& stream) {
+  constexpr auto kOp = "mse backward";
+  require_shape(kOp, "dy", op.dy, {1});
+  require_dtype(kOp, "dy", op.dy, DType::kFloat32);
+  dispatch(kOp, &OpTable::mse_backward, op, stream);
+}
+
+}  // namespace srpo

@@ -1,0 +1,28 @@
+/**
+ * What random numbers are drawn for. A draw is named by (seed, purpose, step, sample), so that two
+ * purposes never share a number. The values are part of every run that is resumed: add, never renumber.
+ */
+export const purposes = {
+  /** For tests and scripts. */
+  free: 0,
+  /** Of a new model's weights; sample is the parameter's place. */
+  initWeights: 1,
+  /** The noise a training rollout starts from. */
+  rolloutNoise: 2,
+  /** Noise added within a rollout's steps (DanceGRPO, Flow-GRPO, SPO). */
+  stepNoise: 3,
+  /** SRPO's timestep index, one a prompt. */
+  timestepIndex: 4,
+  /** Which prompts come when. */
+  dataOrder: 5,
+  /** Known noise that clean latents are mixed with, where it is not the rollout's. */
+  directNoise: 6,
+  /** Noise of pictures that a run shows or scores. */
+  sampleNoise: 7,
+  /** The step at which a reward is taken (ReFL, DRaFT-LV). */
+  rewardStep: 8,
+  /** Choices among candidates, groups and pairs (GRPO, SPO, DPO). */
+  choice: 9,
+  /** Random sides or crops of images. */
+  augmentation: 10,
+} as const;
