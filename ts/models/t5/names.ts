@@ -1,0 +1,51 @@
+import { thirds, whole, type DiskTensor, type NamesMap } from "../../nn/names_map.js";
+import type { Parameter } from "../../nn/parameter.js";
+import type { T5Config } from "./config.js";
+import { t5Parameters } from "./parameters.js";
+
+const inBlock: Readonly<Record<string, string>> = {
+  norm1: "layer.0.layer_norm",
+  o: "layer.0.SelfAttention.o",
+  norm2: "layer.1.layer_norm",
+  wi_0: "layer.1.DenseReluDense.wi_0",
+  wi_1: "layer.1.DenseReluDense.wi_1",
+  wo: "layer.1.DenseReluDense.wo",
+};
+const outside: Readonly<Record<string, string>> = {
+  "shared.weight": "shared.weight",
+  "relative_bias.weight": "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+  "final_norm.weight": "encoder.final_layer_norm.weight",
+};
+const tied = "encoder.embed_tokens.weight";
+
+function diskTensors(parameter: Parameter): DiskTensor[] {
+  const block = /^block\.(\d+)\.(\w+)\.weight$/.exec(parameter.name);
+  if (block === null) return [whole(outside[parameter.name]!, parameter)];
+  const [, index, module] = block;
+  const to = (name: string) => `encoder.block.${index}.${name}.weight`;
+  return module === "qkv"
+    ? thirds(
+        ["q", "k", "v"].map((n) => to(`layer.0.SelfAttention.${n}`)),
+        parameter,
+      )
+    : [whole(to(inBlock[module!]!), parameter)];
+}
+
+/** transformers' names of a T5 encoder. */
+export function t5Names(config: T5Config): NamesMap {
+  return {
+    tensors: t5Parameters(config).flatMap(diskTensors),
+    ignores: (disk) => disk === tied,
+  };
+}
+
+/** The map for a file with these names: some keep the embedding only under its tied name. */
+export function t5NamesIn(config: T5Config, names: Iterable<string>): NamesMap {
+  const all = new Set(names);
+  const map = t5Names(config);
+  if (all.has("shared.weight") || !all.has(tied)) return map;
+  return {
+    ...map,
+    tensors: map.tensors.map((t) => (t.disk === "shared.weight" ? { ...t, disk: tied } : t)),
+  };
+}

@@ -1,0 +1,130 @@
+import { SrpoError } from "../native/error.js";
+import { bytesOf } from "../tensor/dtype.js";
+import { release } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { toDisk } from "./layout.js";
+import type { DiskTensor, NamesMap } from "./names_map.js";
+import type { ParameterSet } from "./parameter_set.js";
+import { sizeOf } from "./parameter.js";
+
+/** Which part of a tensor to read, and how to lay it down; see ts/checkpoint's `ReadPart`. */
+export interface PartToRead {
+  fromRow?: number;
+  rows?: number;
+  /** [r, c]: each run of r * c elements is a matrix [r, c] on disk and [c, r] in memory. */
+  transposed?: readonly [rows: number, columns: number];
+}
+
+/** Named tensors to load from: a checkpoint folder, one file, a part of a fixture. */
+export interface TensorSource {
+  /** What messages call it: a path. */
+  readonly origin: string;
+  names(): Iterable<string>;
+  shape(name: string): readonly number[];
+  /** Writes (a part of) a tensor's values to `destination`, converted to its dtype. */
+  readInto(name: string, destination: Tensor, how?: PartToRead): Promise<void>;
+}
+
+/** The tensors of a source whose names begin with a prefix, without it. */
+export function under(prefix: string, source: TensorSource): TensorSource {
+  return {
+    origin: source.origin,
+    names: () =>
+      [...source.names()]
+        .filter((name) => name.startsWith(prefix))
+        .map((name) => name.slice(prefix.length)),
+    shape: (name) => source.shape(prefix + name),
+    readInto: (name, destination, how) => source.readInto(prefix + name, destination, how),
+  };
+}
+
+const shapeText = (shape: readonly number[]) => `[${shape.join(", ")}]`;
+
+/**
+ * What keeps a source from filling a model: missing, misshapen and unexpected tensors, all of them.
+ * Empty if nothing does.
+ */
+export function problemsOf(map: NamesMap, source: TensorSource): string[] {
+  const there = new Set(source.names());
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  for (const { disk, shape } of map.tensors) {
+    if (!there.delete(disk)) {
+      missing.push(disk);
+      continue;
+    }
+    const found = source.shape(disk);
+    if (shapeText(found) !== shapeText(shape))
+      misshapen.push(`${disk}: expected ${shapeText(shape)}, got ${shapeText(found)}`);
+  }
+  const unexpected = [...there].filter((name) => !map.ignores(name));
+  return [
+    ...(missing.length > 0 ? [`missing: ${missing.join(", ")}`] : []),
+    ...(misshapen.length > 0 ? [`of another shape: ${misshapen.join(", ")}`] : []),
+    ...(unexpected.length > 0 ? [`unexpected: ${unexpected.join(", ")}`] : []),
+  ];
+}
+
+/**
+ * Fills a model's parameters from a source.
+ *
+ * @throws SrpoError ERR_CHECKPOINT that names every missing, misshapen and unexpected tensor at once;
+ *   nothing has been loaded then
+ */
+export async function loadParameters(
+  set: ParameterSet,
+  map: NamesMap,
+  source: TensorSource,
+): Promise<void> {
+  const problems = problemsOf(map, source);
+  if (problems.length > 0)
+    throw new SrpoError("ERR_CHECKPOINT", `load: ${source.origin}: ${problems.join("; ")}`);
+  for (const tensor of map.tensors) {
+    const start = set.range(tensor.name).offset + tensor.offset;
+    for (const { from, size, ...how } of partsOf(tensor)) {
+      const destination = release(set.weights.viewOf(start + from, [size]));
+      try {
+        await source.readInto(tensor.disk, destination, how);
+      } finally {
+        destination.dispose();
+      }
+    }
+  }
+}
+
+/** The reads that lay a tensor down in our order, each with where its elements begin in ours. */
+function partsOf({ shape, layout }: DiskTensor): (PartToRead & { from: number; size: number })[] {
+  const size = sizeOf(shape);
+  const [a = 1, b = 1, c = 1, d = 1] = shape;
+  switch (layout) {
+    case "same":
+      return [{ from: 0, size }];
+    case "transposed":
+      return [{ from: 0, size, transposed: [a, b] }];
+    case "convolution":
+      return [{ from: 0, size, transposed: [b, c * d] }];
+    case "swappedHalves":
+      return [
+        { from: 0, size: size / 2, fromRow: a / 2, rows: a / 2 },
+        { from: size / 2, size: size / 2, fromRow: 0, rows: a / 2 },
+      ];
+  }
+}
+
+/**
+ * One tensor as it stands on disk, out of a flat buffer that was read back: weights to save, gradients to
+ * compare under their real names.
+ *
+ * @param bytes - the whole flat buffer
+ * @param elementBytes - 2 for bfloat16 weights, 4 for float32 and for gradients
+ */
+export function diskBytes(
+  set: ParameterSet,
+  { name, offset, shape, layout }: DiskTensor,
+  bytes: Uint8Array,
+  elementBytes: number = bytesOf[set.dtype],
+): Uint8Array {
+  const start = (set.range(name).offset + offset) * elementBytes;
+  const part = bytes.subarray(start, start + sizeOf(shape) * elementBytes);
+  return toDisk(part, elementBytes, shape, layout);
+}

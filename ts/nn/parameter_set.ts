@@ -1,0 +1,135 @@
+import { SrpoError } from "../native/error.js";
+import type { Device } from "../tensor/device.js";
+import { bytesOf } from "../tensor/dtype.js";
+import { release } from "../tensor/scope.js";
+import { zeros, type Tensor } from "../tensor/tensor.js";
+import { sizeOf, type Parameter } from "./parameter.js";
+
+// Each parameter starts on a cache line, so that vector loads of one never straddle two.
+const alignmentBytes = 64;
+
+export interface ParameterSetOptions {
+  /** Of the weights; gradients are float32. Default float32. */
+  dtype?: "float32" | "bfloat16";
+  /** Default cpu. */
+  device?: Device;
+  /** Whether the weights take gradients. Default false: a frozen model has no gradient buffer. */
+  trainable?: boolean;
+}
+
+/** Where a parameter lies in the flat buffers, in elements. */
+export interface ParameterRange {
+  readonly parameter: Parameter;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/**
+ * The weights of a model: views, in the order in which they were declared, of one flat buffer, and with
+ * `trainable` their gradients at the same element offsets of a second one (float32). What lies between
+ * two parameters is zero in both. No scope frees them: they live until `dispose`.
+ */
+export class ParameterSet {
+  readonly dtype: "float32" | "bfloat16";
+  readonly device: Device;
+  readonly ranges: readonly ParameterRange[];
+  /** Every weight, one dimension. */
+  readonly weights: Tensor;
+  /** Every gradient, float32, one dimension; undefined for a frozen model. */
+  readonly gradients: Tensor | undefined;
+  /** Elements of all parameters, padding left out. */
+  readonly count: number;
+
+  readonly #byName = new Map<string, ParameterRange>();
+  readonly #views = new Map<string, Tensor>();
+
+  private constructor(
+    parameters: readonly Parameter[],
+    { dtype = "float32", device = "cpu", trainable = false }: ParameterSetOptions,
+  ) {
+    const aligned = alignmentBytes / bytesOf[dtype];
+    let end = 0;
+    const ranges = parameters.map((parameter): ParameterRange => {
+      const range = { parameter, offset: end, size: sizeOf(parameter.shape) };
+      if (this.#byName.has(parameter.name))
+        throw new SrpoError("ERR_CONFIG", `parameters: ${parameter.name}: declared twice`);
+      this.#byName.set(parameter.name, range);
+      end = Math.ceil((end + range.size) / aligned) * aligned;
+      return range;
+    });
+    this.dtype = dtype;
+    this.device = device;
+    this.ranges = ranges;
+    this.count = ranges.reduce((sum, { size }) => sum + size, 0);
+    this.weights = release(zeros([end], { dtype, device }));
+    this.gradients = trainable ? release(zeros([end], { dtype: "float32", device })) : undefined;
+  }
+
+  static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {
+    return new ParameterSet(parameters, options);
+  }
+
+  get trainable(): boolean {
+    return this.gradients !== undefined;
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /** @throws SrpoError ERR_CONFIG for a name that was not declared */
+  range(name: string): ParameterRange {
+    const range = this.#byName.get(name);
+    if (range === undefined)
+      throw new SrpoError("ERR_CONFIG", `parameters: ${name}: not declared by this model`);
+    return range;
+  }
+
+  /** A parameter as a leaf of the tape. */
+  get(name: string): Tensor {
+    const { parameter, offset } = this.range(name);
+    return this.#leaf(name, offset, parameter.shape);
+  }
+
+  /** Rows [start, start + count) of a parameter as a leaf of their own, with their part of its gradient. */
+  rows(name: string, start: number, count: number): Tensor {
+    const { parameter, offset, size } = this.range(name);
+    const [all = 0, ...rest] = parameter.shape;
+    if (start < 0 || count < 1 || start + count > all)
+      throw new SrpoError(
+        "ERR_SHAPE",
+        `parameters: ${name}: expected rows within ${all}, got ${count} from ${start}`,
+      );
+    return this.#leaf(`${name}[${start}+${count}]`, offset + (start * size) / all, [
+      count,
+      ...rest,
+    ]);
+  }
+
+  #leaf(key: string, offset: number, shape: readonly number[]): Tensor {
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    const leaf = release(this.weights.viewOf(offset, shape));
+    if (this.gradients !== undefined) {
+      leaf.requiresGrad = true;
+      leaf.grad = release(this.gradients.viewOf(offset, shape));
+    }
+    this.#views.set(key, leaf);
+    return leaf;
+  }
+
+  zeroGradients(): void {
+    this.gradients?.zero();
+  }
+
+  /** Frees weights and gradients; the views given out are disposed of with them. */
+  dispose(): void {
+    for (const leaf of this.#views.values()) {
+      leaf.grad?.dispose();
+      leaf.dispose();
+    }
+    this.#views.clear();
+    this.weights.dispose();
+    this.gradients?.dispose();
+  }
+}
