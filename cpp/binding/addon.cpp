@@ -17,6 +17,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_wait(env, exports);
   register_runtime(env, exports);
   register_elementwise(env, exports);
+  register_recovery(env, exports);
+  register_resample(env, exports);
   register_conv(env, exports);
   register_layout(env, exports);
   register_embedding(env, exports);

@@ -2,6 +2,7 @@
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
+#include "cpp/ops/norm/group_norm.h"
 #include "cpp/ops/norm/layer_norm.h"
 #include "cpp/ops/norm/modulated_layer_norm.h"
 #include "cpp/ops/norm/rms_norm.h"
@@ -150,6 +151,61 @@ Napi::Value rms_norm_backward(const Napi::CallbackInfo& info) {
   return dx ? args.handle(dx) : info.Env().Null();
 }
 
+// groupNormForward(x, w, b, groups, eps, silu) -> [y, mean, rstd]
+Napi::Value group_norm_forward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "groupNorm");
+  const Tensor x = args.tensor(0, "x");
+  const Tensor w = args.tensor(1, "w");
+  const Tensor b = args.tensor(2, "b");
+  const int64_t groups = args.integer(3, "groups");
+  group_norm_check(x, groups);
+
+  const Tensor y = Tensor::like(x);
+  const Tensor mean = Tensor::empty({x->dim(0), groups}, DType::kFloat32, x.device());
+  const Tensor rstd = Tensor::like(mean);
+  const GroupNormForward op{
+      .y = y,
+      .mean = mean,
+      .rstd = rstd,
+      .x = x,
+      .w = w,
+      .b = b,
+      .eps = args.number(4, "eps"),
+      .silu = args.boolean(5, "silu"),
+  };
+  srpo::group_norm_forward(op, x.stream());
+  return args.handles({y, mean, rstd});
+}
+
+// groupNormBackward(dw, db, dy, x, w, b, mean, rstd, silu, wantsDx) -> dx or null; adds to dw, db
+Napi::Value group_norm_backward(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "groupNorm backward");
+  const Tensor dw = args.optional_tensor(0, "dw");
+  const Tensor db = args.optional_tensor(1, "db");
+  const Tensor dy = args.tensor(2, "dy");
+  const Tensor x = args.tensor(3, "x");
+  const Tensor w = args.tensor(4, "w");
+  const Tensor b = args.tensor(5, "b");
+  const Tensor mean = args.tensor(6, "mean");
+  const Tensor rstd = args.tensor(7, "rstd");
+
+  const Tensor dx = args.boolean(9, "wantsDx") ? Tensor::like(x) : Tensor();
+  const GroupNormBackward op{
+      .dx = dx,
+      .dw = dw,
+      .db = db,
+      .dy = dy,
+      .x = x,
+      .w = w,
+      .b = b,
+      .mean = mean,
+      .rstd = rstd,
+      .silu = args.boolean(8, "silu"),
+  };
+  srpo::group_norm_backward(op, x.stream());
+  return dx ? args.handle(dx) : args.env().Null();
+}
+
 }  // namespace
 
 void register_norm(Napi::Env env, Napi::Object exports) {
@@ -159,6 +215,8 @@ void register_norm(Napi::Env env, Napi::Object exports) {
   define<layer_norm_backward>(env, exports, "layerNormBackward");
   define<rms_norm_forward>(env, exports, "rmsNormForward");
   define<rms_norm_backward>(env, exports, "rmsNormBackward");
+  define<group_norm_forward>(env, exports, "groupNormForward");
+  define<group_norm_backward>(env, exports, "groupNormBackward");
 }
 
 }  // namespace srpo::binding

@@ -8,6 +8,8 @@ void register_tensor(Napi::Env env, Napi::Object exports);
 void register_wait(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Env env, Napi::Object exports);
 void register_elementwise(Napi::Env env, Napi::Object exports);
+void register_recovery(Napi::Env env, Napi::Object exports);
+void register_resample(Napi::Env env, Napi::Object exports);
 void register_conv(Napi::Env env, Napi::Object exports);
 void register_layout(Napi::Env env, Napi::Object exports);
 void register_embedding(Napi::Env env, Napi::Object exports);

@@ -112,7 +112,67 @@ export interface Binding {
   ): void;
   safetensorsClose(file: FileHandle): void;
 
+  // resample.cpp
+  patchify(picture: Handle, patch: number, name: string, argument: string): Handle;
+  unpatchify(
+    tokens: Handle,
+    height: number,
+    width: number,
+    patch: number,
+    name: string,
+    argument: string,
+  ): Handle;
+  resizeCropNormalizeForward(
+    image: Handle,
+    size: number,
+    fit: "crop" | "stretch" | "pad",
+    antialias: boolean,
+    mean: readonly number[],
+    std: readonly number[],
+  ): Handle;
+  resizeCropNormalizeBackward(
+    dy: Handle,
+    imageShape: readonly number[],
+    fit: "crop" | "stretch" | "pad",
+    antialias: boolean,
+    std: readonly number[],
+  ): Handle;
+
+  // recovery.cpp
+  recoverForward(
+    clean: Handle,
+    noise: Handle,
+    velocity: Handle,
+    g: readonly number[],
+    height: number,
+    width: number,
+    scalingFactor: number,
+    shiftFactor: number,
+  ): Handle;
+  recoverBackward(dz: Handle, g: readonly number[], scalingFactor: number): Handle;
+
   // norm.cpp
+  groupNormForward(
+    x: Handle,
+    w: Handle,
+    b: Handle,
+    groups: number,
+    eps: number,
+    silu: boolean,
+  ): [y: Handle, mean: Handle, rstd: Handle];
+  /** Adds to dw and db. */
+  groupNormBackward(
+    dw: Handle | null,
+    db: Handle | null,
+    dy: Handle,
+    x: Handle,
+    w: Handle,
+    b: Handle,
+    mean: Handle,
+    rstd: Handle,
+    silu: boolean,
+    wantsDx: boolean,
+  ): Handle | null;
   modulatedLayerNormForward(
     x: Handle,
     scale: Handle,

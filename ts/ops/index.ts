@@ -29,3 +29,7 @@ export { softmaxCrossEntropy } from "./loss/softmax_cross_entropy.js";
 export { sum } from "./loss/sum.js";
 export { l2Normalize } from "./reward/l2_normalize.js";
 export { relativeReward } from "./reward/relative_reward.js";
+export { packLatent, patchify, unpackLatent } from "./resample/patchify.js";
+export { recover } from "./recovery/recover.js";
+export { resizeCropNormalize } from "./resample/resize_crop_normalize.js";
+export { groupNorm } from "./norm/group_norm.js";

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { backward } from "../../../ts/autograd/backward.js";
+import { groupNorm, reshape } from "../../../ts/ops/index.js";
+import type { DType } from "../../../ts/tensor/dtype.js";
+import { tensor } from "../../../ts/tensor/tensor.js";
+import {
+  assertRelative,
+  assertSameBitsForThreads,
+  checkBfloat16,
+  checkGradients,
+  forEachDevice,
+  leaf,
+  randn,
+  refuses,
+  relativeError,
+  toFloat64,
+} from "../../support/index.js";
+
+const [B, H, W, C, groups] = [2, 5, 7, 33, 3] as const; // no vector divides a group
+
+/** The definition in float64. */
+function definition(x: Float64Array, w: Float64Array, b: Float64Array, silu: boolean) {
+  const groupOf = (i: number) =>
+    Math.floor(i / (H * W * C)) * groups + Math.floor((i % C) / (C / groups));
+  const size = (H * W * C) / groups;
+  const mean = new Float64Array(B * groups);
+  x.forEach((v, i) => (mean[groupOf(i)]! += v / size));
+  const variance = new Float64Array(B * groups);
+  x.forEach((v, i) => (variance[groupOf(i)]! += (v - mean[groupOf(i)]!) ** 2 / size));
+  return x.map((value, i) => {
+    const g = groupOf(i);
+    const v = ((value - mean[g]!) / Math.sqrt(variance[g]! + 1e-6)) * w[i % C]! + b[i % C]!;
+    return silu ? v / (1 + Math.exp(-v)) : v;
+  });
+}
+
+forEachDevice("groupNorm", (test, device) => {
+  const inputs = (dtype: DType) =>
+    [
+      randn([B, H, W, C], { dtype, device, seed: 0 }),
+      randn([C], { dtype, device, seed: 1 }),
+      randn([C], { dtype, device, seed: 2 }),
+    ] as const;
+
+  for (const act of ["none", "silu"] as const) {
+    test(`${act}: float32 and bfloat16 forward are the definition`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 3e-7],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const [x, w, b] = inputs(dtype);
+        const exact = definition(...(await toFloat64(x, w, b)), act === "silu");
+        await assertRelative(groupNorm(x, w, b, { groups, act }), exact, tolerance, dtype);
+      }
+    });
+
+    test(`${act}: backward agrees with central differences, bfloat16 with float32`, async () => {
+      await checkGradients((x, w, b) => groupNorm(x!, w!, b!, { groups, act }), inputs("float32"));
+      await checkBfloat16((x, w, b) => groupNorm(x!, w!, b!, { groups, act }), inputs("float32"));
+    });
+  }
+
+  test("a mean far above the deviation does not cancel", async () => {
+    const [x, w, b] = inputs("float32");
+    const values = (await x.read()).map((v) => v + 1000);
+    const far = tensor(values, x.shape, { device });
+    const exact = definition(...(await toFloat64(far, w, b)), false);
+    await assertRelative(groupNorm(far, w, b, { groups }), exact, 1e-4);
+  });
+
+  test("a group of one value gives the bias", async () => {
+    const one = randn([2], { device });
+    const y = groupNorm(randn([1, 1, 1, 2], { device }), one, tensor([0.5, 2], [2], { device }), {
+      groups: 2,
+    });
+    assert.deepEqual([...(await y.read())], [0.5, 2]);
+  });
+
+  test("a computed weight gets its gradient too, and a leaf's are added up", async () => {
+    const [x, w, b] = inputs("float32");
+    await checkGradients(
+      (xs, ws, bs) => groupNorm(xs!, reshape(ws!, [C]), bs!, { groups }),
+      [x, w, b],
+    );
+    const weight = leaf(w);
+    const dy = randn(x.shape, { device, seed: 6 });
+    backward(groupNorm(x, weight, b, { groups }), dy);
+    const once = await weight.grad!.read();
+    backward(groupNorm(x, weight, b, { groups }), dy);
+    const twice = once.map((v) => 2 * v);
+    assert.ok(relativeError(await weight.grad!.read(), twice) < 1e-7);
+  });
+
+  test("the bits do not depend on the number of threads", async () => {
+    const x = randn([2, 40, 31, 64], { device });
+    const w = randn([64], { device });
+    await assertSameBitsForThreads(() => {
+      const [xs, ws, bs] = [leaf(x), leaf(w), leaf(w)];
+      const y = groupNorm(xs, ws, bs, { groups: 32, act: "silu" });
+      backward(y, x);
+      return [y, xs.grad!, ws.grad!, bs.grad!];
+    });
+  });
+
+  test("a wrong shape, dtype, number of groups or eps is named", () => {
+    const [x, w, b] = inputs("float32");
+    refuses(
+      () => groupNorm(x, randn([C - 1], { device }), b, { groups }),
+      "ERR_SHAPE",
+      "groupNorm: w: expected [33], got [32]",
+    );
+    refuses(
+      () => groupNorm(x, w, randn([C], { device, dtype: "bfloat16" }), { groups }),
+      "ERR_DTYPE",
+      "groupNorm: b: expected float32, got bfloat16",
+    );
+    refuses(
+      () => groupNorm(x, w, b, { groups: 4 }),
+      "ERR_RANGE",
+      "groupNorm: groups: expected a divisor of 33, got 4",
+    );
+    refuses(
+      () => groupNorm(randn([B, 0, W, C], { device }), w, b, { groups }),
+      "ERR_SHAPE",
+      "groupNorm: x: expected at least one element, got [2, 0, 7, 33]",
+    );
+    refuses(
+      () => groupNorm(x, w, b, { groups, eps: 0 }),
+      "ERR_RANGE",
+      "groupNorm: eps: expected a number above 0, got 0.000000",
+    );
+  });
+});
