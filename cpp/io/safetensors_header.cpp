@@ -267,7 +267,7 @@ class Parser {
         once(has_dtype, "dtype");
         const std::string text = string();
         const auto dtype = file_dtype_of(text);
-        if (!dtype) refuse_tensor(name, "a dtype such as F32, F16 or BF16", shown(text));
+        if (!dtype) refuse_tensor(name, "a dtype such as F32, F16 or BF16", "\"" + shown(text) + "\"");
         entry.dtype = *dtype;
       } else if (field == "shape") {
         once(has_shape, "shape");
@@ -288,7 +288,7 @@ class Parser {
         entry.begin = offsets[0];
         entry.end = offsets[1];
       } else {
-        refuse_tensor(name, "the fields dtype, shape and data_offsets", shown(field));
+        refuse_tensor(name, "the fields dtype, shape and data_offsets", "\"" + shown(field) + "\"");
       }
     });
     if (!has_dtype || !has_shape || !has_offsets)
@@ -305,7 +305,7 @@ class Parser {
     const auto check = [&](std::vector<std::string_view> names) {
       std::sort(names.begin(), names.end());
       const auto twice = std::adjacent_find(names.begin(), names.end());
-      if (twice != names.end()) refuse_header("each key once", shown(*twice) + " twice");
+      if (twice != names.end()) refuse_header("each key once", "\"" + shown(*twice) + "\" twice");
     };
     std::vector<std::string_view> names;
     for (const auto& entry : header_.tensors) names.push_back(entry.name);

@@ -163,24 +163,27 @@ test("unknown dtypes", () => {
   for (const dtype of ["F31", "f32", "", "F4", "torch.float32"])
     refused(
       raw(`{"a":{"dtype":"${dtype}","shape":[2],"data_offsets":[0,8]}}`, 8),
-      `a: expected a dtype such as F32, F16 or BF16, got ${dtype}`,
+      `a: expected a dtype such as F32, F16 or BF16, got "${dtype}"`,
     );
 });
 
 test("keys that come twice, escaped or not", () => {
   refused(
     raw(`{${a8},"a":${f32([2], [8, 16])}}`, 16),
-    "header: expected each key once, got a twice",
+    'header: expected each key once, got "a" twice',
   );
   refused(
     raw(`{${a8},"\\u0061":${f32([2], [8, 16])}}`, 16),
-    "header: expected each key once, got a twice",
+    'header: expected each key once, got "a" twice',
   );
   refused(
     raw(`{"__metadata__":{},"__metadata__":{}}`),
     "header: expected each key once, got __metadata__ twice",
   );
-  refused(raw(`{"__metadata__":{"k":"1","k":"2"}}`), "header: expected each key once, got k twice");
+  refused(
+    raw(`{"__metadata__":{"k":"1","k":"2"}}`),
+    'header: expected each key once, got "k" twice',
+  );
   refused(
     raw(`{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8),
     "a: expected each field once, got dtype twice",
@@ -191,7 +194,7 @@ test("fields that are missing or unknown", () => {
   const fields = "a: expected the fields dtype, shape and data_offsets, got";
   refused(raw(`{"a":{}}`), `${fields} no dtype`);
   refused(raw(`{"a":{"dtype":"F32","shape":[]}}`), `${fields} no data_offsets`);
-  refused(raw(`{"a":{"x":{"y":[[[[]]]]}}}`), `${fields} x`);
+  refused(raw(`{"a":{"x":{"y":[[[[]]]]}}}`), `${fields} "x"`);
 });
 
 test("text that is no JSON, or other JSON", () => {
@@ -254,11 +257,11 @@ test("bytes that are no UTF-8", () => {
 test("names are shown in one line, and not whole when long", () => {
   refused(
     raw(`{"a\\nb":{"dtype":"F31"}}`),
-    "a?b: expected a dtype such as F32, F16 or BF16, got F31",
+    'a?b: expected a dtype such as F32, F16 or BF16, got "F31"',
   );
   refused(
     raw(`{"${"n".repeat(5000)}":{"dtype":"F31"}}`),
-    `${"n".repeat(120)}...: expected a dtype such as F32, F16 or BF16, got F31`,
+    `${"n".repeat(120)}...: expected a dtype such as F32, F16 or BF16, got "F31"`,
   );
 });
 

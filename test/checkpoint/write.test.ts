@@ -12,7 +12,8 @@ interface SecondReader {
   readonly metadata: Map<string, { dtype: string; shape: number[] }>;
   getTensor(name: string): Uint8Array;
 }
-const { default: second } = (await import("safetensors" as string)) as {
+const secondReader: string = "safetensors";
+const { default: second } = (await import(secondReader)) as {
   default: { SafeTensor: new (file: Uint8Array) => SecondReader };
 };
 

@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { codeOf, SrpoError } from "../native/error.js";
-import { owner } from "./leftovers.js";
+import { besideName } from "./leftovers.js";
 
 /** What takes bytes in order. */
 export interface ByteSink {
@@ -85,9 +85,14 @@ export async function writeNewFile(
   return { bytes, sha256: hash.digest("hex") };
 }
 
-/** A name beside `file` that says whose it is, so that a later run can remove what a dead one left. */
-export function temporaryBeside(file: string): string {
-  return `${file}.tmp-${process.pid}-${owner()}${randomBytes(4).toString("hex")}`;
+/** A name beside a place for what will be renamed to it. */
+export function temporaryBeside(place: string): string {
+  return besideName(place, "tmp");
+}
+
+/** A name beside a place for what makes way for its successor. */
+export function oldBeside(place: string): string {
+  return besideName(place, "old");
 }
 
 /** Writes a file so that at every instant the path holds the old content or the new, whole. */

@@ -1,16 +1,17 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
-// What is being written bears the name NAME.tmp-<pid>-<host and start of the process><random>.
-const temporaryForm = /\.tmp-(\d+)-([0-9a-f]{6})([0-9a-z]+)x([0-9a-f]{8})$/;
+// NAME.tmp-<pid>-<host><start of the process>x<random>: being written, or being removed.
+// NAME.old-...: on its way out while its successor takes its place.
+const form = /^(.+)\.(tmp|old)-(\d+)-([0-9a-f]{6})([0-9a-z]+)x[0-9a-f]{8}$/;
 
 // Of another host's processes nothing is known: what they left is taken for dead after a day.
 const foreignMs = 24 * 3600 * 1000;
 
-/** Clock ticks from boot to a process's start, which tells it from a later one of the same pid. */
+/** Clock ticks from boot to a process's start, which tell it from a later one of the same pid. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -23,33 +24,42 @@ function startOf(pid: number): string | undefined {
 
 const host = createHash("sha256").update(os.hostname()).digest("hex").slice(0, 6);
 
-/** What a temporary name says of this process, after its pid. */
-export function owner(): string {
-  return `${host}${startOf(process.pid) ?? "0"}x`;
+/** A name beside a place that says whose it is and what for. */
+export function besideName(place: string, kind: "tmp" | "old"): string {
+  const start = startOf(process.pid) ?? "0";
+  return `${place}.${kind}-${process.pid}-${host}${start}x${randomBytes(4).toString("hex")}`;
 }
 
-async function isDead(full: string, match: RegExpMatchArray): Promise<boolean> {
-  const [, pid, where, start] = match;
-  if (where === host) return startOf(Number(pid)) !== start;
+async function isDead(full: string, pid: number, where: string, start: string): Promise<boolean> {
+  if (where === host) return startOf(pid) !== start;
   const { mtimeMs } = await fs.stat(full);
   return Date.now() - mtimeMs > foreignMs;
 }
 
 /**
- * Removes the half-written files and folders that dead processes left in a folder, those of living
- * ones not. A folder that is not there has none.
+ * Puts a folder in order after processes that died while they wrote to it: what was half-written is
+ * removed, and what had just been moved aside for a successor that did not arrive is put back. What
+ * living processes write stays.
  *
- * @returns the names that were removed
+ * @param options.own - whether this process's own moved-aside folders count as well: it has failed
  */
-export async function removeLeftovers(folder: string): Promise<string[]> {
-  const removed: string[] = [];
+export async function recoverFolder(
+  folder: string,
+  { own = false }: { own?: boolean } = {},
+): Promise<void> {
   const names = await fs.readdir(folder).catch(() => []);
   for (const name of names) {
-    const match = temporaryForm.exec(name);
+    const [, base, kind, pid, where, start] = form.exec(name) ?? [];
+    if (base === undefined || where === undefined || start === undefined) continue;
     const full = path.join(folder, name);
-    if (match === null || !(await isDead(full, match).catch(() => false))) continue;
-    await fs.rm(full, { recursive: true, force: true });
-    removed.push(name);
+    const mine = own && kind === "old" && Number(pid) === process.pid;
+    if (!mine && !(await isDead(full, Number(pid), where, start).catch(() => false))) continue;
+    const place = path.join(folder, base);
+    const taken = await fs.stat(place).then(
+      () => true,
+      () => false,
+    );
+    if (kind === "old" && !taken) await fs.rename(full, place);
+    else await fs.rm(full, { recursive: true, force: true });
   }
-  return removed;
 }

@@ -2,7 +2,7 @@ import { noGrad } from "../autograd/tape.js";
 import { SrpoError } from "../native/error.js";
 import { cast } from "../ops/elementwise/cast.js";
 import { bytesOf } from "../tensor/dtype.js";
-import { Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { replaceFile, type ByteSink, type WrittenFile } from "./durable.js";
 import { fileDTypeBytes, fileDTypeOf, type FileDType } from "./file_dtype.js";
 

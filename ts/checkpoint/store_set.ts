@@ -1,0 +1,76 @@
+import { SrpoError } from "../native/error.js";
+import type { Tensor, TensorOptions } from "../tensor/tensor.js";
+import type { Arrange, ReadPart, SafetensorsFile, TensorInfo, TensorStore } from "./safetensors.js";
+
+const mostProblems = 20;
+
+/** Everything that is wrong with a checkpoint in one error of one line; nothing if the list is empty. */
+export function refuseAll(origin: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const named = problems.slice(0, mostProblems).join("; ");
+  const rest = problems.length - mostProblems;
+  throw new SrpoError(
+    "ERR_CHECKPOINT",
+    `${origin}: ${named}${rest > 0 ? `; and ${rest} more problems` : ""}`,
+  );
+}
+
+/** Several files as one space of names. */
+export class StoreSet implements TensorStore {
+  readonly origin: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #files: readonly SafetensorsFile[];
+  readonly #homes: ReadonlyMap<string, SafetensorsFile>;
+
+  /** @param homes - the file of each name */
+  constructor(
+    origin: string,
+    files: readonly SafetensorsFile[],
+    homes: ReadonlyMap<string, SafetensorsFile>,
+  ) {
+    this.origin = origin;
+    this.metadata = files[0]?.metadata ?? new Map();
+    this.#files = files;
+    this.#homes = homes;
+  }
+
+  /** The files' paths. */
+  get files(): readonly string[] {
+    return this.#files.map((file) => file.origin);
+  }
+
+  names(): IterableIterator<string> {
+    return this.#homes.keys();
+  }
+  has(name: string): boolean {
+    return this.#homes.has(name);
+  }
+  info(name: string): TensorInfo {
+    return this.#home(name).info(name);
+  }
+  shape(name: string): readonly number[] {
+    return this.#home(name).shape(name);
+  }
+  read(name: string, options?: TensorOptions): Tensor {
+    return this.#home(name).read(name, options);
+  }
+  async readInto(name: string, destination: Tensor, how?: Arrange | ReadPart): Promise<void> {
+    await this.#home(name).readInto(name, destination, how);
+  }
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #home(name: string): SafetensorsFile {
+    const home = this.#homes.get(name);
+    if (home === undefined)
+      throw new SrpoError(
+        "ERR_CHECKPOINT",
+        `${this.origin}: ${name}: expected a tensor of this name, got none`,
+      );
+    return home;
+  }
+}
