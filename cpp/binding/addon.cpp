@@ -23,6 +23,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_layout(env, exports);
   register_embedding(env, exports);
   register_io(env, exports);
+  register_gemm(env, exports);
   register_norm(env, exports);
   register_attention(env, exports);
   register_random(env, exports);

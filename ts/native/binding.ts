@@ -46,6 +46,31 @@ export interface Binding {
   poolTrim(device: string): void;
   opRows(device: string): Record<string, boolean>;
 
+  // gemm.cpp
+  linearForward(
+    x: Handle,
+    w: Handle,
+    b: Handle | null,
+    residual: Handle | null,
+    gate: Handle | null,
+    act: string,
+    save: boolean,
+  ): [y: Handle, pre: Handle | null];
+  /** dw and db (float32) are added to. */
+  linearBackward(
+    dy: Handle,
+    x: Handle,
+    w: Handle,
+    pre: Handle | null,
+    gate: Handle | null,
+    act: string,
+    dw: Handle | null,
+    db: Handle | null,
+    wantsDx: boolean,
+    wantsDgate: boolean,
+  ): [dx: Handle | null, dgate: Handle | null];
+  matmulForward(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
+
   // elementwise.cpp
   /** into (float32) += from */
   accumulate(into: Handle, from: Handle): void;

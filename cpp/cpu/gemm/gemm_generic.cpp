@@ -1,0 +1,3 @@
+#include "cpp/cpu/target_generic.h"
+
+#include "cpp/cpu/gemm/gemm_tile.h"

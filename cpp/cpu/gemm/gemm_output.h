@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+
+#include "cpp/ops/activation_kind.h"
+
+namespace srpo::cpu {
+
+/// What becomes of a matrix product's sums, all in float until the last rounding:
+///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y   (or out += y).
+/// out, pre, residual are row-major with `stride` elements a row; all are of out's dtype. Null: not
+/// given. Every pointer is that of batch 0; out, pre and residual move on by `batch_stride`.
+struct GemmOutput {
+  void* out = nullptr;
+  int64_t stride = 0;
+  int64_t batch_stride = 0;
+  bool accumulate = false;     // adds to out, which then is float
+  const void* bias = nullptr;  // [N]
+  ActivationKind activation = ActivationKind::kNone;
+  void* pre = nullptr;  // out: what the activation was given
+  const void* residual = nullptr;
+  const void* gate = nullptr;  // [rows / rows_of_sample, N]
+  int64_t rows_of_sample = 1;
+};
+
+/// Instead of GemmOutput, for an operation with an epilogue of its own: takes the finished sums of
+/// rows [row, row + rows) and columns [column, column + columns), `stride` floats a row. Called once
+/// an element, from any thread, and may overwrite the sums.
+struct GemmEpilogue {
+  const void* context = nullptr;
+  void (*run)(const void* context, int64_t batch, int64_t row, int64_t column, int64_t rows,
+              int64_t columns, float* sums, int64_t stride) = nullptr;
+};
+
+}  // namespace srpo::cpu

@@ -1,0 +1,130 @@
+// Linear: pre = x w^T + b, a = activation(pre), y = residual + gate * a.
+//
+//   x, dx                     [M, K]  T       M rows, S samples of M / S
+//   y, pre, residual, dy      [M, N]  T
+//   w, b, gate                [N, K], [N], [S, N]  T
+//
+// Backward, with dpre = dy * gate * activation'(pre), in T:
+//   dx     = dpre w
+//   dw    += dpre^T x                             float
+//   db    += sum over all rows of dpre            float
+//   dgate  = sum over a sample's rows of dy * a
+//
+// T is float or bfloat16; every sum runs in float, the epilogue on sums that were not yet rounded.
+
+#include "cpp/ops/gemm/linear.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "cpp/cpu/gemm/gemm.h"
+#include "cpp/cpu/gemm/linear_kernels.h"
+#include "cpp/cpu/isa.h"
+#include "cpp/cpu/op_table.h"
+#include "cpp/cpu/parallel.h"
+
+namespace srpo::cpu {
+namespace {
+
+// A partial sum of db and dgate is over this many rows, and a block of work this many columns wide.
+// Fixed, so that the sums do not depend on threads.
+constexpr int64_t kRowsOfPart = 64;
+constexpr int64_t kColumnsOfBlock = 512;
+
+template <typename T>
+const auto& kernel() {
+  static const auto& best = best_of(linear_generic, linear_avx2, linear_avx512);
+  if constexpr (sizeof(T) == 4)
+    return best.f32;
+  else
+    return best.bf16;
+}
+
+template <typename T>
+void backward_rows(const LinearBackward& op) {
+  const int64_t M = op.dy.rows(), N = op.dy.dim(-1);
+  const int64_t S = op.gate ? op.gate.dim(0) : 1, L = M / S;
+  const int64_t parts = (L + kRowsOfPart - 1) / kRowsOfPart;
+  const int64_t columns = (N + kColumnsOfBlock - 1) / kColumnsOfBlock;
+  const bool sums_db = static_cast<bool>(op.db), sums_dgate = static_cast<bool>(op.dgate);
+  std::vector<float> db(sums_db ? S * parts * N : 0), dgate(sums_dgate ? S * parts * N : 0);
+  T* dpre = op.dpre ? op.dpre.data<T>() : nullptr;
+
+  parallel_blocks(S * parts * columns, [&](int64_t block) {
+    const int64_t part = block / columns, column = block % columns * kColumnsOfBlock;
+    const int64_t sample = part / parts, row = sample * L + part % parts * kRowsOfPart;
+    const int64_t at = row * N + column;
+    kernel<T>()(dpre == nullptr ? nullptr : dpre + at,
+                sums_db ? db.data() + part * N + column : nullptr,
+                sums_dgate ? dgate.data() + part * N + column : nullptr, op.dy.data<T>() + at,
+                op.pre ? op.pre.data<T>() + at : nullptr,
+                op.gate ? op.gate.data<T>() + sample * N + column : nullptr,
+                std::min(kRowsOfPart, (sample + 1) * L - row),
+                std::min(kColumnsOfBlock, N - column), N, op.activation);
+  });
+
+  for (int64_t part = 0; sums_db && part < S * parts; ++part)
+    for (int64_t j = 0; j < N; ++j) op.db.data<float>()[j] += db[part * N + j];
+  for (int64_t sample = 0; sums_dgate && sample < S; ++sample) {
+    float* total = dgate.data() + sample * parts * N;
+    for (int64_t part = 1; part < parts; ++part)
+      for (int64_t j = 0; j < N; ++j) total[j] += total[part * N + j];
+    write(op.dgate.data<T>() + sample * N, total, N);
+  }
+}
+
+}  // namespace
+
+void linear_forward(const LinearForward& op, Stream&) {
+  const int64_t M = op.x.rows(), N = op.w.dim(0), K = op.w.dim(1);
+  gemm({
+      .M = M,
+      .N = N,
+      .K = K,
+      .dtype = op.x.dtype,
+      .output_dtype = op.y.dtype,
+      .a = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
+      .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = K},
+      .output = {.out = op.y.pointer,
+                 .stride = N,
+                 .bias = op.b.pointer,
+                 .activation = op.activation,
+                 .pre = op.pre.pointer,
+                 .residual = op.residual.pointer,
+                 .gate = op.gate.pointer,
+                 .rows_of_sample = op.gate ? M / op.gate.dim(0) : M},
+  });
+}
+
+void linear_backward(const LinearBackward& op, Stream&) {
+  const int64_t M = op.dy.rows(), N = op.w.dim(0), K = op.w.dim(1);
+  const bool changes = op.activation != ActivationKind::kNone || op.gate;
+  const bool products = op.dx || op.dw;
+  if (op.db || op.dgate || (changes && products))
+    visit_bits(op.x.dtype, [&]<typename T>() { backward_rows<T>(op); });
+  const void* dpre = changes ? op.dpre.pointer : op.dy.pointer;
+  if (op.dx)
+    gemm({
+        .M = M,
+        .N = K,
+        .K = N,
+        .dtype = op.x.dtype,
+        .output_dtype = op.x.dtype,
+        .a = {.data = dpre, .row_stride = N, .column_stride = 1},
+        .b = {.data = op.w.pointer, .row_stride = K, .column_stride = 1},
+        .output = {.out = op.dx.pointer, .stride = K},
+    });
+  if (op.dw)
+    gemm({
+        .M = N,
+        .N = K,
+        .K = M,
+        .dtype = op.x.dtype,
+        .output_dtype = DType::kFloat32,
+        .a = {.data = dpre, .row_stride = 1, .column_stride = N},
+        .b = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
+        .output = {.out = op.dw.pointer, .stride = K, .accumulate = true},
+    });
+}
+
+}  // namespace srpo::cpu

@@ -1,0 +1,39 @@
+#pragma once
+#include "cpp/core/stream.h"
+#include "cpp/core/tensor_view.h"
+#include "cpp/ops/activation_kind.h"
+
+namespace srpo {
+
+/// pre = x w^T + b,   a = activation(pre),   y = residual + gate * a. M is the product of x's leading
+/// sizes; sample s of the gate's S holds rows [s M / S, (s + 1) M / S).
+struct LinearForward {
+  TensorView y;         // [M.., N]     out
+  TensorView pre;       // [M.., N]     out, or not given: pre, for backward
+  TensorView x;         // [M.., K]
+  TensorView w;         // [N, K]
+  TensorView b;         // [N]          or not given
+  TensorView residual;  // [M.., N]     or not given
+  TensorView gate;      // [S, N]       or not given
+  ActivationKind activation;
+};
+
+/// dx, dgate and dpre are written; dw and db are added to. What is not given is not computed.
+struct LinearBackward {
+  TensorView dx;     // [M.., K]            out
+  TensorView dw;     // [N, K]       float  in and out
+  TensorView db;     // [N]          float  in and out
+  TensorView dgate;  // [S, N]              out
+  TensorView dpre;   // [M.., N]            scratch, given if there is an activation or a gate
+  TensorView dy;     // [M.., N]
+  TensorView x;      // [M.., K]
+  TensorView w;      // [N, K]
+  TensorView pre;    // [M.., N]            given if there is an activation, or dgate is wanted
+  TensorView gate;   // [S, N]              or not given
+  ActivationKind activation;
+};
+
+void linear_forward(const LinearForward& op, Stream& stream);
+void linear_backward(const LinearBackward& op, Stream& stream);
+
+}  // namespace srpo

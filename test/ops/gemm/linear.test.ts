@@ -1,0 +1,179 @@
+import { backward } from "../../../ts/autograd/backward.js";
+import { noGrad } from "../../../ts/autograd/tape.js";
+import { linear, type Activation, type LinearOptions } from "../../../ts/ops/index.js";
+import type { Device } from "../../../ts/tensor/device.js";
+import type { Tensor } from "../../../ts/tensor/tensor.js";
+import {
+  assertRelative,
+  assertSameBitsForThreads,
+  checkBfloat16,
+  checkGradients,
+  forEachDevice,
+  leaf,
+  randn,
+  refuses,
+  toFloat64,
+} from "../../support/index.js";
+import { activations, product } from "./definitions.js";
+
+type Inputs = { x: Tensor; w: Tensor; b: Tensor; residual: Tensor; gate: Tensor };
+
+function inputs(
+  [S, L, N, K]: readonly [number, number, number, number],
+  options: { dtype?: "float32" | "bfloat16"; device: Device },
+): Inputs {
+  return {
+    x: randn([S, L, K], { ...options, seed: 1 }),
+    w: randn([N, K], { ...options, seed: 2, scale: 1 / Math.sqrt(K) }),
+    b: randn([N], { ...options, seed: 3 }),
+    residual: randn([S, L, N], { ...options, seed: 4 }),
+    gate: randn([S, N], { ...options, seed: 5 }),
+  };
+}
+
+/** residual + gate * act(x wT + b) in float64, one value at a time. */
+async function definition(all: Inputs, act: Activation, fused: boolean): Promise<Float64Array> {
+  const [x, w, b, residual, gate] = await toFloat64(all.x, all.w, all.b, all.residual, all.gate);
+  const [, L, K] = all.x.shape as [number, number, number];
+  const N = all.w.dim(0);
+  const y = product(x, w, { M: x.length / K, N, K, transposeB: true });
+  return y.map((sum, i) => {
+    const value = activations[act](sum + b[i % N]!);
+    return fused ? residual[i]! + gate[Math.floor(i / (L * N)) * N + (i % N)]! * value : value;
+  });
+}
+
+const acts = Object.keys(activations) as Activation[];
+const fusedOptions = ({ residual, gate }: Inputs): LinearOptions => ({ residual, gate });
+
+forEachDevice("linear", (test, device) => {
+  for (const sizes of [
+    [1, 1, 1, 1],
+    [1, 1, 7, 300],
+    [2, 5, 97, 33],
+    [3, 67, 131, 1],
+    [1, 201, 1, 65],
+    [2, 101, 70, 517],
+    [1, 64, 256, 768],
+  ] as const)
+    test(`float32 [${sizes.join(", ")}] equals its definition`, async () => {
+      const all = inputs(sizes, { device });
+      const { x, w, b } = all;
+      await assertRelative(linear(x, w, b), await definition(all, "none", false), 1e-6);
+      const options = { act: "gelu-tanh", ...fusedOptions(all) } as const;
+      await assertRelative(
+        linear(x, w, b, options),
+        await definition(all, "gelu-tanh", true),
+        1e-6,
+      );
+    });
+
+  for (const act of acts) {
+    test(`${act} in both dtypes equals its definition`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 1e-6],
+        ["bfloat16", 3e-3], // one rounding of the result: 2^-9 at most, 2^-9 / sqrt 3 on average
+      ] as const) {
+        const all = inputs([2, 29, 67, 96], { dtype, device });
+        const y = linear(all.x, all.w, all.b, { act });
+        await assertRelative(y, await definition(all, act, false), tolerance, dtype);
+        const fused = linear(all.x, all.w, all.b, { act, ...fusedOptions(all) });
+        await assertRelative(fused, await definition(all, act, true), tolerance, `${dtype} fused`);
+      }
+    });
+
+    test(`${act}: gradients agree with central differences`, async () => {
+      const all = inputs([2, 5, 37, 19], { device });
+      await checkGradients((x, w, b) => linear(x, w, b, { act }), [all.x, all.w, all.b]);
+      await checkGradients(
+        (x, w, b, residual, gate) => linear(x, w, b, { act, residual, gate }),
+        Object.values(all),
+      );
+    });
+  }
+
+  test("bfloat16 gradients agree with float32's", async () => {
+    const all = inputs([2, 70, 48, 65], { device });
+    await checkBfloat16(
+      (x, w, b, residual, gate) => linear(x, w, b, { act: "gelu-tanh", residual, gate }),
+      Object.values(all),
+    );
+    await checkBfloat16((x, w, b) => linear(x, w, b), [all.x, all.w, all.b]);
+  });
+
+  test("weight gradients add up in the leaf, and a frozen weight gets none", async () => {
+    const { x, w, b } = inputs([1, 9, 21, 13], { device });
+    const [one, twice, bias] = [leaf(w), leaf(w), leaf(b)];
+    const dy = randn([1, 9, 21], { device, seed: 9 });
+    backward(linear(x, one), dy);
+    backward(linear(x, twice, bias), dy);
+    backward(linear(x, twice), dy);
+    const [g] = await toFloat64(one.grad!);
+    await assertRelative(
+      twice.grad!,
+      g.map((v) => 2 * v),
+      1e-6,
+    );
+    const input = leaf(x);
+    backward(linear(input, w, b), dy);
+    if (w.grad !== undefined || b.grad !== undefined) throw new Error("a frozen weight has one");
+  });
+
+  test("same bits for any number of threads", async () => {
+    for (const dtype of ["float32", "bfloat16"] as const)
+      await assertSameBitsForThreads(() => {
+        const all = inputs([2, 163, 203, 301], { dtype, device });
+        const leaves = Object.values(all).map(leaf) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+        const [x, w, b, residual, gate] = leaves;
+        const y = linear(x, w, b, { act: "gelu-erf", residual, gate });
+        backward(y, randn(y.shape, { dtype, device, seed: 8 }));
+        return [y, ...leaves.map((t) => t.grad!)];
+      });
+  });
+
+  test("what does not fit is named", () => {
+    const { x, w, b } = inputs([2, 3, 8, 5], { device });
+    noGrad(() => {
+      refuses(
+        () => linear(x, randn([8, 6], { device })),
+        "ERR_SHAPE",
+        "linear: w: expected [any, 5], got [8, 6]",
+      );
+      refuses(
+        () => linear(x, randn([8], { device })),
+        "ERR_SHAPE",
+        "linear: w: expected [N, K], got [8]",
+      );
+      refuses(
+        () => linear(x, randn([8, 5], { device, dtype: "bfloat16" })),
+        "ERR_DTYPE",
+        "linear: w: expected float32, got bfloat16",
+      );
+      refuses(
+        () => linear(x, w, randn([5], { device })),
+        "ERR_SHAPE",
+        "linear: b: expected [8], got [5]",
+      );
+      refuses(
+        () => linear(x, w, b, { residual: x }),
+        "ERR_SHAPE",
+        "linear: residual: expected [2, 3, 8], got [2, 3, 5]",
+      );
+      refuses(
+        () => linear(x, w, b, { gate: randn([4, 8], { device }) }),
+        "ERR_SHAPE",
+        "linear: gate: expected a divisor of 6 rows, got [4, 8]",
+      );
+      refuses(
+        () => linear(randn([0, 5], { device }), w, b),
+        "ERR_SHAPE",
+        "linear: x: expected at least one element, got [0, 5]",
+      );
+      refuses(
+        () => linear(x, w, b, { act: "relu" as Activation }),
+        "ERR_RANGE",
+        "linear: act: expected none, gelu-tanh, gelu-erf, quick-gelu or silu, got relu",
+      );
+    });
+  });
+});
