@@ -1,0 +1,63 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { endToken, startToken } from "./clip_vocabulary.js";
+import { learnClip } from "./learn_clip.js";
+import { learnT5 } from "./learn_t5.js";
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+async function writeFiles(folder: string, files: Record<string, string>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files))
+    await writeFile(path.join(folder, name), content);
+}
+
+/**
+ * Learns a CLIP vocabulary and writes it as a tokenizer folder that ClipTokenizer and transformers read:
+ * vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json.
+ *
+ * @returns the entries of the vocabulary
+ */
+export async function writeLearnedClip(
+  folder: string,
+  texts: readonly string[],
+  { size, maxLength = 77 }: { size: number; maxLength?: number },
+): Promise<number> {
+  const learned = learnClip(texts, { size });
+  const tokens = {
+    bos_token: startToken,
+    eos_token: endToken,
+    unk_token: endToken,
+    pad_token: endToken,
+  };
+  await writeFiles(folder, {
+    "vocab.json": learned.vocabJson,
+    "merges.txt": learned.mergesTxt,
+    "special_tokens_map.json": json(tokens),
+    "tokenizer_config.json": json({
+      ...tokens,
+      tokenizer_class: "CLIPTokenizer",
+      model_max_length: maxLength,
+    }),
+  });
+  return learned.size;
+}
+
+/** Learns a T5 vocabulary and writes it as a tokenizer folder: tokenizer.json and its two companions. */
+export async function writeLearnedT5(
+  folder: string,
+  texts: readonly string[],
+  { size, maxLength = 512 }: { size: number; maxLength?: number },
+): Promise<void> {
+  const tokens = { eos_token: "</s>", unk_token: "<unk>", pad_token: "<pad>" };
+  await writeFiles(folder, {
+    "tokenizer.json": learnT5(texts, { size }),
+    "special_tokens_map.json": json(tokens),
+    "tokenizer_config.json": json({
+      ...tokens,
+      extra_ids: 0,
+      tokenizer_class: "T5Tokenizer",
+      model_max_length: maxLength,
+    }),
+  });
+}
