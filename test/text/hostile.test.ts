@@ -73,7 +73,8 @@ for (const [name, content, part] of badMerges)
   });
 
 test("merges in an odd order still end, and cover the text", async () => {
-  const lines = clip.mergesTxt.trim().split("\n").slice(1).reverse();
+  const lines = clip.mergesTxt.trim().split("\n").slice(1);
+  lines.reverse();
   write("vocab.json", clip.vocabJson);
   write("merges.txt", lines.join("\r\n"));
   const tokenizer = await ClipTokenizer.load(folder, { variant: "hf", maxLength: 4096 });
@@ -93,7 +94,7 @@ const badT5: [string, string, RegExp][] = [
   ["no vocabulary", t5With((f) => delete f.model.vocab), /model.vocab/],
   ["a wrong piece", t5With((f) => (f.model.vocab = [["a", "b"]])), /model.vocab\[0\]/],
   ["a long piece", t5With((f) => (f.model.vocab = [["a".repeat(257), 0]])), /1 to 256/],
-  ["a piece twice", t5With((f) => (f.model.vocab = Array(2).fill(["a", 0]))), /there twice/],
+  ["a piece twice", t5With((f) => (f.model.vocab = [0, 1].map(() => ["a", 0]))), /there twice/],
   ["an unknown id out of range", t5With((f) => (f.model.unk_id = 1e6)), /unk_id/],
   ["no end token", t5.replaceAll('"</s>"', '"<s>"'), /"<\/s>".*missing/],
   ["another normalizer", t5With((f) => (f.normalizer = { type: "Magic" })), /normalizer/],

@@ -27,7 +27,7 @@ export class ClipTokenizer {
   private constructor(vocabulary: ClipVocabulary, options: ClipTokenizerOptions) {
     if (!clipVariants.includes(options.variant))
       throw new TypeError(
-        `ClipTokenizer: variant: expected ${clipVariants.join(", ")}, got ${String(options.variant)}`,
+        `ClipTokenizer: variant: expected ${clipVariants.join(", ")}, got ${options.variant}`,
       );
     const pad = options.pad ?? (options.variant === "open_clip" ? 0 : "end");
     this.variant = options.variant;

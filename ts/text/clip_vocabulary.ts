@@ -37,7 +37,7 @@ function checkedIds(file: string, text: string): Map<string, number> {
   const n = entries.length;
   if (n > maxEntries)
     throw badData(file, `expected at most ${String(maxEntries)} tokens, got ${String(n)}`);
-  const tokenOf = new Array<string | undefined>(n);
+  const tokenOf = Array.from<string | undefined>({ length: n });
   for (const [token, id] of entries) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= n)
       throw badData(

@@ -39,7 +39,7 @@ function wordCounts(texts: readonly string[]): Map<string, number> {
 function candidates(words: ReadonlyMap<string, number>, limit: number): [string, number][] {
   const counts = new Map<string, number>();
   for (const [word, count] of words) {
-    const characters = [...word].slice(0, 64);
+    const characters = Array.from(word).slice(0, 64);
     for (let i = 0; i < characters.length; i++)
       for (let j = i + 2; j <= Math.min(characters.length, i + maxLength); j++) {
         const part = characters.slice(i, j).join("");
@@ -62,7 +62,7 @@ function scored(counts: readonly [string, number][]): UnigramPiece[] {
 function usage(words: ReadonlyMap<string, number>, pieces: readonly UnigramPiece[]): number[] {
   // One more piece, that no text holds, stands for what is unknown.
   const model = new Unigram([...pieces, { piece: "\uffff", score: 0 }], pieces.length);
-  const counts = new Array<number>(pieces.length).fill(0);
+  const counts = pieces.map(() => 0);
   for (const [word, count] of words)
     for (const id of model.encode(word)) if (id < pieces.length) counts[id]! += count;
   return counts;

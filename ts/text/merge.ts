@@ -45,7 +45,8 @@ export function mergeSymbols(symbols: Int32Array, merges: MergeTable): number[] 
       symbols[i] = merge.product;
       symbols[right] = -1;
       next[i] = next[right]!;
-      if (next[i]! < n) previous[next[i]!] = i;
+      const after = next[right]!;
+      if (after < n) previous[after] = i;
       push(previous[i]!);
       push(i);
     }

@@ -10,7 +10,7 @@
 import { singleByte, windows1252Character } from "./windows_1252.js";
 
 const bytesOf = (characters: string): ReadonlySet<number> =>
-  new Set([...characters].map((character) => singleByte(character)!));
+  new Set(Array.from(characters, (character) => singleByte(character)!));
 
 /** After a capital of the rest of the table these are ordinary text. */
 const ordinary = bytesOf("…ŠŒŽ’–—šœžŸ\u00a0\u00ad´·");

@@ -84,7 +84,7 @@ export function readNormalizer(file: string, data: unknown): Normalizer {
 
 function metaspaceOf(file: string, data: Record<string, unknown>): PreTokenizer {
   const { replacement, add_prefix_space: addPrefix, prepend_scheme: scheme, split } = data;
-  if (typeof replacement !== "string" || [...replacement].length !== 1)
+  if (typeof replacement !== "string" || Array.from(replacement).length !== 1)
     throw badData(file, `pre_tokenizer: expected one replacement character, got ${shown(data)}`);
   const prepend = scheme ?? (addPrefix === false ? "never" : "always");
   if (prepend !== "always" && prepend !== "first" && prepend !== "never")

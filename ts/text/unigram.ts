@@ -72,6 +72,7 @@ export class Unigram {
       const id = idAt[end]!;
       if (id !== this.#unknown || ids.at(-1) !== this.#unknown) ids.push(id);
     }
-    return ids.reverse();
+    ids.reverse();
+    return ids;
   }
 }
