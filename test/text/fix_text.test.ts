@@ -13,6 +13,7 @@ const rows: [string, string, string][] = [
   ["no entities after a <", "a &amp;\nb < &amp;\n &amp;", "a &\nb < &amp;\n &amp;"],
   ["mojibake", "schÃ¶n itâ€™s", "schön it's"],
   ["mojibake of mojibake", "schÃƒÂ¶n", "schön"],
+  ["quotes in mojibake of mojibake", "a Ã¢â‚¬Å“b Ãƒâ€žrger", 'a "b Ärger'],
   ["mojibake with control characters", "a â\x98\x83 donâ\x80\x99t", "a ☃ don't"],
   ["Cyrillic mojibake", "ÐŸÑ€Ð¸Ð²ÐµÑ‚, Ð¼Ð¸Ñ€!", "Привет, мир!"],
   ["mojibake beside Han", "中文 cafÃ©", "中文 café"],

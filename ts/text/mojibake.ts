@@ -90,8 +90,21 @@ function decode(bytes: Int16Array, start: number, end: number): string {
   return decoder.decode(Uint8Array.from(bytes.subarray(start, end)));
 }
 
-/** One pass of repair; text without a telling sequence comes back as it is. */
+/** Text may have been misread more than once; so many layers are taken off. */
+const maxLayers = 8;
+
+/** The text repaired, layer by layer; without a telling sequence it comes back as it is. */
 export function repairMojibake(text: string): string {
+  let current = text;
+  for (let layer = 0; layer < maxLayers; layer++) {
+    const repaired = repairLayer(current);
+    if (repaired === current) break;
+    current = repaired;
+  }
+  return current;
+}
+
+function repairLayer(text: string): string {
   if (!/[\u00c2-\u00f4]/u.test(text)) return text;
   const bytes = Int16Array.from({ length: text.length }, (_, i) => singleByte(text[i]!) ?? -1);
   const runs: { start: number; end: number; telling: boolean }[] = [];
