@@ -90,9 +90,11 @@ class Parser {
     refuse("ERR_CHECKPOINT", file_.c_str(), shown(name).c_str(), expected, got);
   }
   [[noreturn]] void unexpected(const std::string& expected) const {
-    refuse_header(expected, at_ < text_.size() ? "'" + shown(text_.substr(at_, 1)) + "' at byte " +
-                                                     std::to_string(at_)
-                                               : "the end of the header");
+    if (at_ >= text_.size()) refuse_header(expected, "the end of the header");
+    const bool ascii = static_cast<unsigned char>(text_[at_]) < 0x80;
+    refuse_header(expected,
+                  (ascii ? "'" + shown(text_.substr(at_, 1)) + "'" : "another character") +
+                      " at byte " + std::to_string(at_));
   }
 
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -267,7 +269,8 @@ class Parser {
         once(has_dtype, "dtype");
         const std::string text = string();
         const auto dtype = file_dtype_of(text);
-        if (!dtype) refuse_tensor(name, "a dtype such as F32, F16 or BF16", "\"" + shown(text) + "\"");
+        if (!dtype)
+          refuse_tensor(name, "a dtype such as F32, F16 or BF16", "\"" + shown(text) + "\"");
         entry.dtype = *dtype;
       } else if (field == "shape") {
         once(has_shape, "shape");

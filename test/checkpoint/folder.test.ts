@@ -3,11 +3,14 @@ import { execFileSync, spawnSync } from "node:child_process";
 import {
   appendFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
@@ -210,6 +213,35 @@ test("a manifest that names files outside is refused", async () => {
   }
 });
 
+test("files from elsewhere are copied or linked", async () => {
+  const parent = fresh("elsewhere");
+  mkdirSync(parent);
+  const from = path.join(parent, "big.bin");
+  writeFileSync(from, Buffer.alloc(2_500_000, 3));
+  symlinkSync(from, path.join(parent, "symlink"));
+  const place = path.join(parent, "out");
+  await saveFolder(place, async (folder) => {
+    await folder.copy("a/copied", from);
+    await folder.link("a/linked", path.join(parent, "symlink"));
+    await folder.link("a/again", from);
+  });
+  await verifyManifest(place);
+  const inode = (name: string) => lstatSync(path.join(place, "a", name)).ino;
+  assert.equal(inode("linked"), statSync(from).ino);
+  assert.equal(inode("again"), statSync(from).ino);
+  assert.notEqual(inode("copied"), statSync(from).ino);
+  for (const how of ["copy", "link"] as const)
+    await assert.rejects(
+      saveFolder(path.join(parent, "never"), (folder) =>
+        folder[how]("x", path.join(parent, "gone")),
+      ),
+      {
+        code: "ERR_CHECKPOINT",
+        message: `${path.join(parent, "gone")}: read: expected a readable file, got ENOENT: no such file or directory`,
+      },
+    );
+});
+
 test("a folder is removed under another name", async () => {
   const parent = fresh("remove");
   await saveFolder(path.join(parent, "out"), two);
@@ -281,6 +313,13 @@ withDisk("a full disk is one clear error, and no earlier checkpoint is lost", as
     assert.deepEqual(readdirSync(parent), ["step-000001"]);
     assert.equal((await latestComplete(parent))?.step, 1);
     await verifyManifest(path.join(parent, stepName(1)));
+    execFileSync("mount", ["-o", "remount,ro", disk!]);
+    const blocked = path.join(parent, "step-000002");
+    await assert.rejects(save(2, 1000), {
+      code: "ERR_CHECKPOINT",
+      message: `${blocked}: write: expected a file system to write to, got a read-only one (EROFS)`,
+    });
+    execFileSync("mount", ["-o", "remount,rw", disk!]);
     await save(2, 500_000);
     assert.equal((await latestComplete(parent))?.step, 2);
   } finally {

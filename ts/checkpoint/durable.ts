@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { codeOf, SrpoError } from "../native/error.js";
-import { besideName } from "./leftovers.js";
+import { besideName, recoverFolderOnce } from "./leftovers.js";
 
 /** What takes bytes in order. */
 export interface ByteSink {
@@ -45,6 +45,22 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Makes a folder and those above it, and flushes the entries of what was made. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    const first = await fs.mkdir(folder, { recursive: true });
+    if (first === undefined) return;
+    for (let made = folder; made.length >= first.length; made = path.dirname(made))
+      await syncFolder(path.dirname(made));
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw writeError(folder, error);
+    throw new SrpoError(
+      "ERR_CHECKPOINT",
+      `${folder}: write: expected a folder, got a file in its place`,
+    );
   }
 }
 
@@ -102,6 +118,7 @@ export async function replaceFile(
 ): Promise<WrittenFile> {
   const temporary = temporaryBeside(file);
   try {
+    await recoverFolderOnce(path.dirname(file));
     const written = await writeNewFile(temporary, fill);
     await fs.rename(temporary, file);
     await syncFolder(path.dirname(file));

@@ -2,8 +2,15 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import path from "node:path";
-import { codeOf, SrpoError } from "../native/error.js";
-import { oldBeside, syncFolder, temporaryBeside, writeError, type WrittenFile } from "./durable.js";
+import { SrpoError } from "../native/error.js";
+import {
+  makeFolder,
+  oldBeside,
+  syncFolder,
+  temporaryBeside,
+  writeError,
+  type WrittenFile,
+} from "./durable.js";
 import { FolderWriter } from "./folder_writer.js";
 import { recoverFolder } from "./leftovers.js";
 import { refuseAll } from "./store_set.js";
@@ -30,11 +37,7 @@ export async function saveFolder(
 ): Promise<void> {
   const place = path.resolve(folder);
   const parent = path.dirname(place);
-  await fs.mkdir(parent, { recursive: true }).catch((error: unknown) => {
-    const clear = writeError(parent, error);
-    if (codeOf(error) !== "EEXIST") throw clear;
-    throw new SrpoError(clear.code, `${parent}: write: expected a folder, got a file in its place`);
-  });
+  await makeFolder(parent);
   await recoverFolder(parent);
   const replaced = await whatIsThere(place, replace);
 

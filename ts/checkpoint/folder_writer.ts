@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
@@ -17,6 +17,49 @@ export interface ShardOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
+function readError(file: string, error: unknown): SrpoError {
+  const got = error instanceof Error ? error.message : String(error);
+  return new SrpoError(
+    "ERR_CHECKPOINT",
+    `${file}: read: expected a readable file, got ${got.split(",")[0]}`,
+    { cause: error },
+  );
+}
+
+/** Hands a file over in chunks. */
+async function readAll(file: string, take: (chunk: Buffer) => Promise<void> | void): Promise<void> {
+  const handle = await fs.open(file).catch((error: unknown) => {
+    throw readError(file, error);
+  });
+  try {
+    const chunk = Buffer.alloc(1 << 20);
+    while (true) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length).catch((error: unknown) => {
+        throw readError(file, error);
+      });
+      if (bytesRead === 0) return;
+      await take(chunk.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+const hashes = new Map<string, WrittenFile>();
+
+/** Size and hash of a file; read once a process, as long as it is the same file of the same time. */
+async function knownHash(file: string): Promise<WrittenFile> {
+  const { dev, ino, size, mtimeNs } = await fs.stat(file, { bigint: true });
+  const key = [dev, ino, size, mtimeNs].join(" ");
+  const known = hashes.get(key);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256");
+  await readAll(file, (chunk) => void hash.update(chunk));
+  const written = { bytes: Number(size), sha256: hash.digest("hex") };
+  hashes.set(key, written);
+  return written;
+}
+
 /** Fills a folder that nobody reads yet; keeps size and hash of every file. Names use `/`. */
 export class FolderWriter {
   /** Where the files go while they are written. */
@@ -30,6 +73,11 @@ export class FolderWriter {
   }
 
   async file(name: string, fill: (sink: ByteSink) => Promise<void>): Promise<void> {
+    this.files.set(name, await writeNewFile(await this.#place(name), fill));
+  }
+
+  /** The path for a name, its folder made. */
+  async #place(name: string): Promise<string> {
     const parts = name.split("/");
     if (parts.some((part) => part === "" || part === "." || part === ".."))
       throw new SrpoError("ERR_CHECKPOINT", `save: expected a name in the folder, got ${name}`);
@@ -37,12 +85,12 @@ export class FolderWriter {
     for (const part of parts.slice(0, -1)) {
       folder = path.join(folder, part);
       if (this.#folders.has(folder)) continue;
-      await fs.mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      await fs.mkdir(folder).catch((error: unknown) => {
         throw writeError(folder, error);
       });
       this.#folders.add(folder);
     }
-    this.files.set(name, await writeNewFile(path.join(this.path, name), fill));
+    return path.join(this.path, name);
   }
 
   async bytes(name: string, content: Uint8Array | string): Promise<void> {
@@ -56,10 +104,25 @@ export class FolderWriter {
 
   /** A copy of a file from elsewhere. */
   async copy(name: string, from: string): Promise<void> {
-    await this.file(name, async (sink) => {
-      for await (const chunk of createReadStream(from, { highWaterMark: 1 << 20 }))
-        await sink.write(chunk as Buffer);
+    await this.file(name, (sink) => readAll(from, (chunk) => sink.write(chunk)));
+  }
+
+  /**
+   * A file from elsewhere under a second name, without a second copy: for what is large and never written
+   * in place. Copied where the file system has no hard links, or it is another one.
+   */
+  async link(name: string, from: string): Promise<void> {
+    const target = await this.#place(name);
+    const real = await fs.realpath(from).catch((error: unknown) => {
+      throw readError(from, error);
     });
+    try {
+      await fs.link(real, target);
+    } catch {
+      await this.copy(name, real);
+      return;
+    }
+    this.files.set(name, await knownHash(real));
   }
 
   async safetensors(

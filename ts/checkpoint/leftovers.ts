@@ -15,8 +15,9 @@ const foreignMs = 24 * 3600 * 1000;
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    return Number(ticks).toString(36);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (fields[0] === "Z" || fields[0] === "X") return undefined; // dead, but not yet waited for
+    return Number(fields[19]).toString(36);
   } catch {
     return undefined;
   }
@@ -62,4 +63,13 @@ export async function recoverFolder(
     if (kind === "old" && !taken) await fs.rename(full, place);
     else await fs.rm(full, { recursive: true, force: true });
   }
+}
+
+const recovered = new Set<string>();
+
+/** The same, once a process and folder. */
+export async function recoverFolderOnce(folder: string): Promise<void> {
+  if (recovered.has(folder)) return;
+  recovered.add(folder);
+  await recoverFolder(folder);
 }

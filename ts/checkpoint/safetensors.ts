@@ -2,8 +2,7 @@ import path from "node:path";
 import { native, type FileHandle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { synchronize } from "../tensor/device.js";
-import { empty, tensorFromBytes, type Tensor, type TensorOptions } from "../tensor/tensor.js";
-import { bytesOf } from "../tensor/dtype.js";
+import { empty, type Tensor, type TensorOptions } from "../tensor/tensor.js";
 import { fileDTypeBytes, tensorDTypeOf, type FileDType } from "./file_dtype.js";
 
 /** What a file says of one of its tensors. */
@@ -14,9 +13,6 @@ export interface TensorInfo {
   /** Of its data on disk. */
   readonly bytes: number;
 }
-
-/** From the order of a tensor's elements on disk to another; elements are `elementBytes` wide. */
-export type Arrange = (bytes: Uint8Array, elementBytes: number) => Uint8Array;
 
 /** Which part of a tensor to read, and how to lay it down. */
 export interface ReadPart {
@@ -52,7 +48,7 @@ export interface TensorStore extends Disposable {
    * Reads into a tensor, or the view of a part of one, as many elements as it has, converted to its
    * dtype. Resolves when the values are there.
    */
-  readInto(name: string, destination: Tensor, how?: Arrange | ReadPart): Promise<void>;
+  readInto(name: string, destination: Tensor, part?: ReadPart): Promise<void>;
   /** Reads that were enqueued still run. */
   close(): void;
 }
@@ -111,26 +107,9 @@ export class SafetensorsFile implements TensorStore {
     return values;
   }
 
-  async readInto(name: string, destination: Tensor, how: Arrange | ReadPart = {}): Promise<void> {
-    const entry = this.#entry(name);
-    if (typeof how !== "function") {
-      this.#enqueue(entry, destination, how);
-      await synchronize(destination.device);
-      return;
-    }
-    const { dtype, device, shape } = destination;
-    const asStored = empty(shape, { dtype, device });
-    let arranged: Tensor | undefined;
-    try {
-      this.#enqueue(entry, asStored, {});
-      const bytes = how(new Uint8Array(await asStored.readBytes()), bytesOf[dtype]);
-      arranged = tensorFromBytes(bytes, shape, { dtype, device });
-      destination.copyFrom(arranged);
-      await synchronize(device);
-    } finally {
-      asStored.dispose();
-      arranged?.dispose();
-    }
+  async readInto(name: string, destination: Tensor, part: ReadPart = {}): Promise<void> {
+    this.#enqueue(this.#entry(name), destination, part);
+    await synchronize(destination.device);
   }
 
   close(): void {

@@ -27,8 +27,20 @@ export function openTensors(place: string): TensorStore {
   return stat?.isDirectory() === true ? openFolder(full) : SafetensorsFile.open(full);
 }
 
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    throw new SrpoError(
+      "ERR_CHECKPOINT",
+      `${folder}: folder: expected a readable folder, got ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
 function openFolder(folder: string): TensorStore {
-  const names = new Set(readdirSync(folder));
+  const names = new Set(namesIn(folder));
   const found =
     usualNames
       .flatMap((base) => [base + suffix, base + indexSuffix])
@@ -38,8 +50,8 @@ function openFolder(folder: string): TensorStore {
 }
 
 function theOnly(folder: string, names: readonly string[]): string {
-  const indices = names.filter((name) => name.endsWith(indexSuffix)).sort();
-  const files = names.filter((name) => name.endsWith(suffix)).sort();
+  const indices = names.filter((name) => name.endsWith(indexSuffix));
+  const files = names.filter((name) => name.endsWith(suffix));
   const candidates = indices.length > 0 ? indices : files;
   if (candidates.length === 1) return candidates[0]!;
   throw new SrpoError(
@@ -146,7 +158,7 @@ export function openParts(file: string): StoreSet {
   const base = path.basename(full, suffix);
   const files = [SafetensorsFile.open(full)];
   const problems: string[] = [];
-  for (const name of readdirSync(folder).sort()) {
+  for (const name of namesIn(folder)) {
     const part = name.slice(base.length + 1, -suffix.length);
     if (!name.startsWith(`${base}.`) || !name.endsWith(suffix) || !/^[\w-]+$/.test(part)) continue;
     try {

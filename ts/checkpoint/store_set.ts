@@ -1,6 +1,6 @@
 import { SrpoError } from "../native/error.js";
 import type { Tensor, TensorOptions } from "../tensor/tensor.js";
-import type { Arrange, ReadPart, SafetensorsFile, TensorInfo, TensorStore } from "./safetensors.js";
+import type { ReadPart, SafetensorsFile, TensorInfo, TensorStore } from "./safetensors.js";
 
 const mostProblems = 20;
 
@@ -54,8 +54,8 @@ export class StoreSet implements TensorStore {
   read(name: string, options?: TensorOptions): Tensor {
     return this.#home(name).read(name, options);
   }
-  async readInto(name: string, destination: Tensor, how?: Arrange | ReadPart): Promise<void> {
-    await this.#home(name).readInto(name, destination, how);
+  async readInto(name: string, destination: Tensor, part?: ReadPart): Promise<void> {
+    await this.#home(name).readInto(name, destination, part);
   }
   close(): void {
     for (const file of this.#files) file.close();
