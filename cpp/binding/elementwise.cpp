@@ -179,6 +179,8 @@ void register_elementwise(Napi::Env env, Napi::Object exports) {
                                                                      "quickGeluBackward");
   define<unary_forward<"relu", srpo::relu_forward>>(env, exports, "reluForward");
   define<unary_backward<"relu backward", srpo::relu_backward>>(env, exports, "reluBackward");
+  define<unary_forward<"exp", srpo::exp_forward>>(env, exports, "expForward");
+  define<unary_backward<"exp backward", srpo::exp_backward>>(env, exports, "expBackward");
   define<unary_forward<"clamp", srpo::clamp_forward, "lo", "hi">>(env, exports, "clampForward");
   define<unary_backward<"clamp backward", srpo::clamp_backward, "lo", "hi">>(env, exports,
                                                                              "clampBackward");

@@ -1,3 +1,4 @@
+import { native, type Handle } from "../native/binding.js";
 import { tensorScope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { gradients } from "./backward.js";
@@ -28,12 +29,21 @@ export function recompute(
         return leaf;
       });
       const replayed = withGrad(() => fn(...again));
-      const results = gradients(replayed, dys, again);
+      const returned = gradients(replayed, dys, again);
+      const results = again.map((leaf, i) => withBuffer(leaf, returned[i] ?? null));
       scope.keep(results.flatMap((handle) => (handle === null ? [] : [new Tensor(handle)])));
       return results;
     },
     { always: true },
   );
+}
+
+/** An op that takes an input as a weight adds its gradient to the leaf's buffer instead of returning it. */
+function withBuffer(leaf: Tensor, returned: Handle | null): Handle | null {
+  if (leaf.grad === undefined) return returned;
+  const added = native.cast(leaf.grad.handle, leaf.dtype);
+  leaf.grad.dispose();
+  return returned === null ? added : native.addForward(returned, added);
 }
 
 function tidyRun(

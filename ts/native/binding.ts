@@ -88,6 +88,8 @@ export interface Binding {
   quickGeluBackward(dy: Handle, x: Handle): Handle;
   reluForward(x: Handle): Handle;
   reluBackward(dy: Handle, x: Handle): Handle;
+  expForward(x: Handle): Handle;
+  expBackward(dy: Handle, x: Handle): Handle;
   clampForward(x: Handle, lo: number, hi: number): Handle;
   clampBackward(dy: Handle, x: Handle, lo: number, hi: number): Handle;
   affineForward(x: Handle, a: number, b: number): Handle;

@@ -47,3 +47,5 @@ export { scale } from "./elementwise/scale.js";
 export { silu } from "./elementwise/silu.js";
 export { sub } from "./elementwise/sub.js";
 export { timestepEmbedding } from "./elementwise/timestep_embedding.js";
+export { split } from "./layout/split.js";
+export { exp } from "./elementwise/exp.js";

@@ -11,9 +11,9 @@ struct MapKernels {
   using UnaryBackward = void (*)(T* dx, const T* dy, const T* x, int64_t n, float a, float b);
   using Binary = void (*)(T* y, const T* a, const T* b, int64_t n);
 
-  Unary silu, gelu_tanh, gelu_erf, quick_gelu, relu, clamp, affine;
+  Unary silu, gelu_tanh, gelu_erf, quick_gelu, relu, exp, clamp, affine;
   UnaryBackward silu_backward, gelu_tanh_backward, gelu_erf_backward, quick_gelu_backward,
-      relu_backward, clamp_backward;
+      relu_backward, exp_backward, clamp_backward;
   Binary sub, mul;
   /// out = x + gate * y
   void (*gated_residual)(T* out, const T* x, const T* gate, const T* y, int64_t n);

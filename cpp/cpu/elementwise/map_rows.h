@@ -23,6 +23,13 @@ struct Relu {  // NaN stays NaN
   }
 };
 
+struct Exp {
+  SRPO_INLINE static f32x16 of(f32x16 x, float, float) { return exponential(x); }
+  SRPO_INLINE static f32x16 derivative(f32x16 dy, f32x16 x, float, float) {
+    return dy * exponential(x);
+  }
+};
+
 struct Clamp {  // NaN stays NaN, and has no gradient
   SRPO_INLINE static f32x16 of(f32x16 x, float lo, float hi) {
     x = x < lo ? splat(lo) : x;
@@ -111,6 +118,7 @@ constexpr srpo::cpu::MapKernels<T> all_maps() {
       .gelu_erf = unary<GeluErf, T>,
       .quick_gelu = unary<QuickGelu, T>,
       .relu = unary<Relu, T>,
+      .exp = unary<Exp, T>,
       .clamp = unary<Clamp, T>,
       .affine = unary<Affine, T>,
       .silu_backward = unary_backward<Silu, T>,
@@ -118,6 +126,7 @@ constexpr srpo::cpu::MapKernels<T> all_maps() {
       .gelu_erf_backward = unary_backward<GeluErf, T>,
       .quick_gelu_backward = unary_backward<QuickGelu, T>,
       .relu_backward = unary_backward<Relu, T>,
+      .exp_backward = unary_backward<Exp, T>,
       .clamp_backward = unary_backward<Clamp, T>,
       .sub = binary<Sub, T>,
       .mul = binary<Mul, T>,

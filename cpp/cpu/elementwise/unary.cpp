@@ -1,4 +1,4 @@
-// y = f(x) and dx = dy * f'(x), f being silu, one of the gelus, relu, clamp or affine. The arithmetic
+// y = f(x) and dx = dy * f'(x), f being silu, one of the gelus, relu, exp, clamp or affine. The arithmetic
 // is float; activation.h has the functions.
 
 #include "cpp/ops/elementwise/unary.h"
@@ -66,6 +66,13 @@ void relu_forward(const UnaryForward& op, Stream&) {
 }
 void relu_backward(const UnaryBackward& op, Stream&) {
   backward(op, [](const auto& k) { return k.relu_backward; });
+}
+
+void exp_forward(const UnaryForward& op, Stream&) {
+  forward(op, [](const auto& k) { return k.exp; });
+}
+void exp_backward(const UnaryBackward& op, Stream&) {
+  backward(op, [](const auto& k) { return k.exp_backward; });
 }
 
 void clamp_forward(const UnaryForward& op, Stream&) {

@@ -63,6 +63,13 @@ void relu_backward(const UnaryBackward& op, Stream& stream) {
   backward("relu backward", &OpTable::relu_backward, op, stream);
 }
 
+void exp_forward(const UnaryForward& op, Stream& stream) {
+  forward("exp", &OpTable::exp_forward, op, stream);
+}
+void exp_backward(const UnaryBackward& op, Stream& stream) {
+  backward("exp backward", &OpTable::exp_backward, op, stream);
+}
+
 void clamp_forward(const UnaryForward& op, Stream& stream) {
   require_range("clamp", "lo", op.a <= op.b, "at most hi, " + std::to_string(op.b),
                 std::to_string(op.a));

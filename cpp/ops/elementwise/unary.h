@@ -34,6 +34,9 @@ void quick_gelu_backward(const UnaryBackward& op, Stream& stream);
 // relu: max(x, 0); gradient 0 at 0
 void relu_forward(const UnaryForward& op, Stream& stream);
 void relu_backward(const UnaryBackward& op, Stream& stream);
+// exp: e^x; gradient e^x
+void exp_forward(const UnaryForward& op, Stream& stream);
+void exp_backward(const UnaryBackward& op, Stream& stream);
 // clamp: x held to [a, b]; gradient 1 on the bounds
 void clamp_forward(const UnaryForward& op, Stream& stream);
 void clamp_backward(const UnaryBackward& op, Stream& stream);
