@@ -1,0 +1,127 @@
+import { runBlock } from "../../nn/block.js";
+import { convolutionLayer } from "../../nn/layers.js";
+import { ParameterSet, type ParameterSetOptions } from "../../nn/parameter_set.js";
+import { add, affine, cast, clamp, exp, mul, scale, split } from "../../ops/index.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import type { AutoencoderConfig } from "./config.js";
+import { downsample, head, pixelAttention, resnet, upsample } from "./layers.js";
+import { autoencoderParameters, type AutoencoderPart } from "./parameters.js";
+
+export interface AutoencoderOptions {
+  /** Run each block again in backward instead of keeping what it saves. Default false. */
+  readonly recompute?: boolean;
+  /** Called with what stands between the blocks, for a comparison. */
+  readonly trace?: ((name: string, t: Tensor) => void) | undefined;
+}
+
+/** What the encoder says of a latent: a normal distribution a pixel, [B, H/f, W/f, C] each. */
+export interface LatentMoments {
+  readonly moments: Tensor;
+  readonly mean: Tensor;
+  /** Clamped to [-30, 20]. */
+  readonly logVariance: Tensor;
+}
+
+/** The AutoencoderKL of FLUX.1, channels last: images [B, H, W, 3] in [-1, 1], latents [B, H/8, W/8, 16]. */
+export class Autoencoder {
+  readonly config: AutoencoderConfig;
+  readonly parameters: ParameterSet;
+
+  constructor(
+    config: AutoencoderConfig,
+    {
+      parts = ["encoder", "decoder"],
+      ...options
+    }: ParameterSetOptions & { parts?: readonly AutoencoderPart[] } = {},
+  ) {
+    this.config = config;
+    this.parameters = ParameterSet.create(autoencoderParameters(config, parts), options);
+  }
+
+  /** A distribution over latents (not yet scaled for the transformer). */
+  encode(image: Tensor, options: AutoencoderOptions = {}): LatentMoments {
+    const { config, parameters: w } = this;
+    const { groups, channels } = config;
+    const run = this.#runner(options);
+    let x = convolutionLayer(w, "encoder.conv_in", cast(image, this.parameters.dtype));
+    options.trace?.("conv_in", x);
+    channels.forEach((_, level) => {
+      const name = `encoder.down.${level}`;
+      for (let j = 0; j < config.resnets; ++j)
+        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t), x);
+      if (level < channels.length - 1) x = run((t) => downsample(w, name, t), x);
+      options.trace?.(`down.${level}`, x);
+    });
+    x = this.#middle("encoder", x, run, options);
+    const moments = head(w, "encoder", groups, x);
+    const [mean, logVariance] = split(moments, 3, 2);
+    return { moments, mean: mean!, logVariance: clamp(logVariance!, -30, 20) };
+  }
+
+  /** mean + exp(logVariance / 2) * noise. */
+  sample({ mean, logVariance }: LatentMoments, noise: Tensor): Tensor {
+    return add(mean, mul(exp(scale(logVariance, 0.5)), noise));
+  }
+
+  /** Latents as the transformer sees them: (z - shift) * scaling. */
+  toNetwork(z: Tensor): Tensor {
+    const { scalingFactor, shiftFactor } = this.config;
+    return affine(z, scalingFactor, -shiftFactor * scalingFactor);
+  }
+
+  /** The inverse of `toNetwork`; `recover` has it folded in. */
+  fromNetwork(scaled: Tensor): Tensor {
+    const { scalingFactor, shiftFactor } = this.config;
+    return affine(scaled, 1 / scalingFactor, shiftFactor);
+  }
+
+  /** An image in about [-1, 1], not clamped, from latents that are not scaled. */
+  decode(z: Tensor, options: AutoencoderOptions = {}): Tensor {
+    const { config, parameters: w } = this;
+    const { groups, channels } = config;
+    const run = this.#runner(options);
+    let x = convolutionLayer(w, "decoder.conv_in", cast(z, this.parameters.dtype));
+    options.trace?.("conv_in", x);
+    x = this.#middle("decoder", x, run, options);
+    for (let level = channels.length - 1; level >= 0; --level) {
+      const name = `decoder.up.${level}`;
+      for (let j = 0; j <= config.resnets; ++j)
+        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t), x);
+      if (level > 0) x = run((t) => upsample(w, name, t), x);
+      options.trace?.(`up.${channels.length - 1 - level}`, x);
+    }
+    return head(w, "decoder", groups, x);
+  }
+
+  #middle(
+    part: AutoencoderPart,
+    x: Tensor,
+    run: (layer: (t: Tensor) => Tensor, x: Tensor) => Tensor,
+    { trace }: AutoencoderOptions,
+  ): Tensor {
+    const { parameters: w, config } = this;
+    const first = run((t) => resnet(w, `${part}.mid.block_1`, config.groups, t), x);
+    trace?.("mid_resnet0", first);
+    const seen = run((t) => pixelAttention(w, `${part}.mid.attn_1`, config.groups, t), first);
+    trace?.("mid_attn", seen);
+    const last = run((t) => resnet(w, `${part}.mid.block_2`, config.groups, t), seen);
+    trace?.("mid_block", last);
+    return last;
+  }
+
+  #runner({ recompute = false, trace }: AutoencoderOptions) {
+    const settings = {
+      recompute: recompute && trace === undefined,
+      trainable: this.parameters.trainable,
+    };
+    return (layer: (t: Tensor) => Tensor, x: Tensor): Tensor => {
+      const spent = trace === undefined ? [x] : [];
+      const [y] = runBlock((t) => [layer(t)], [x], { ...settings, spent });
+      return y!;
+    };
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+  }
+}

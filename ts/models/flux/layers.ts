@@ -1,0 +1,125 @@
+import { linearLayer } from "../../nn/layers.js";
+import type { ParameterSet } from "../../nn/parameter_set.js";
+import type { LinearOptions } from "../../ops/gemm/linear.js";
+import {
+  attention,
+  concat,
+  linear,
+  modulatedLayerNorm,
+  qkvNormRope,
+  slice,
+  split,
+} from "../../ops/index.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { hiddenSize, type FluxConfig } from "./config.js";
+import { mlpSize } from "./parameters.js";
+import type { RopeTable } from "./positions.js";
+
+/** in_layer, silu, out_layer, added to `sum` where given. */
+export function embed(w: ParameterSet, name: string, x: Tensor, sum?: Tensor): Tensor {
+  const hidden = linearLayer(w, `${name}.in_layer`, x, { act: "silu" });
+  return linearLayer(w, `${name}.out_layer`, hidden, sum === undefined ? {} : { residual: sum });
+}
+
+/** shift, scale, gate (once or twice) of a block, [B, D] each, from silu(vec). */
+function modulation(w: ParameterSet, name: string, act: Tensor, parts: number): Tensor[] {
+  return split(linearLayer(w, name, act), 1, parts);
+}
+
+/**
+ * A double block: two streams with weights of their own that meet in one attention.
+ *
+ *   a = attention(qkv of LN(img) and of LN(txt), modulated)
+ *   img += gate1 * proj(a_img);  img += gate2 * mlp(LN(img), modulated);  txt likewise
+ */
+export function doubleBlock(
+  w: ParameterSet,
+  { heads }: FluxConfig,
+  index: number,
+  pe: RopeTable,
+  [img, txt, act]: readonly [Tensor, Tensor, Tensor],
+): [img: Tensor, txt: Tensor] {
+  const at = (name: string) => `double_blocks.${index}.${name}`;
+  const streams = [
+    { x: txt, stream: "txt" },
+    { x: img, stream: "img" },
+  ].map(({ x, stream }) => {
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(
+      w,
+      at(`${stream}_mod.lin`),
+      act,
+      6,
+    );
+    const attn = at(`${stream}_attn`);
+    const qkv = linearLayer(w, `${attn}.qkv`, modulatedLayerNorm(x, scale1!, shift1!)); // [B, L, 3D]
+    const qScale = w.get(`${attn}.norm.query_norm.scale`);
+    const kScale = w.get(`${attn}.norm.key_norm.scale`);
+    const rest = (attended: Tensor): Tensor => {
+      const y = linearLayer(w, `${attn}.proj`, attended, { residual: x, gate: gate1! });
+      const mlp = at(`${stream}_mlp`);
+      const hidden = linearLayer(w, `${mlp}.0`, modulatedLayerNorm(y, scale2!, shift2!), {
+        act: "gelu-tanh",
+      });
+      return linearLayer(w, `${mlp}.2`, hidden, { residual: y, gate: gate2! });
+    };
+    return { qkv, qScale, kScale, rest };
+  });
+
+  const [q, k, v] = qkvNormRope(streams, { heads, rope: pe }); // [B, N, Ltxt + Limg, Dh]
+  const joint = attention(q, k, v); // [B, Ltxt + Limg, D]
+  const [ofTxt, ofImg] = split(joint, 1, [txt.dim(1), img.dim(1)]);
+  return [streams[1]!.rest(ofImg!), streams[0]!.rest(ofTxt!)];
+}
+
+/**
+ * A single block over the joint sequence, attention and MLP side by side:
+ * x += gate * linear2(attention, gelu(mlp)), both from LN(x), modulated.
+ */
+export function singleBlock(
+  w: ParameterSet,
+  config: FluxConfig,
+  index: number,
+  pe: RopeTable,
+  [x, act]: readonly [Tensor, Tensor],
+): Tensor {
+  const D = hiddenSize(config);
+  const block = `single_blocks.${index}`;
+  const [shift, scale, gate] = modulation(w, `${block}.modulation.lin`, act, 3);
+  const normed = modulatedLayerNorm(x, scale!, shift!);
+
+  // linear1 is qkv and the first MLP layer in one; its two row ranges keep them apart without a copy.
+  const rows = (start: number, count: number, options: LinearOptions = {}) =>
+    linear(
+      normed,
+      w.rows(`${block}.linear1.weight`, start, count),
+      w.rows(`${block}.linear1.bias`, start, count),
+      options,
+    );
+  const stream = {
+    qkv: rows(0, 3 * D),
+    qScale: w.get(`${block}.norm.query_norm.scale`),
+    kScale: w.get(`${block}.norm.key_norm.scale`),
+  };
+  const [q, k, v] = qkvNormRope([stream], { heads: config.heads, rope: pe });
+  const hidden = rows(3 * D, mlpSize(config), { act: "gelu-tanh" });
+  const both = concat([attention(q, k, v), hidden], 2); // [B, L, 5D]
+  return linearLayer(w, `${block}.linear2`, both, { residual: x, gate: gate! });
+}
+
+/** The output head: LN(img) under its own shift and scale, then a linear to the packed channels. */
+export function finalLayer(
+  w: ParameterSet,
+  x: Tensor,
+  act: Tensor,
+  trace?: (name: string, t: Tensor) => void,
+): Tensor {
+  const [shift, scale] = modulation(w, "final_layer.adaLN_modulation.1", act, 2);
+  const normed = modulatedLayerNorm(x, scale!, shift!);
+  trace?.("norm_out", normed);
+  return linearLayer(w, "final_layer.linear", normed);
+}
+
+/** The image's part of the joint sequence, which begins with the text. */
+export function imageTokens(x: Tensor, textLength: number): Tensor {
+  return slice(x, 1, textLength, x.dim(1) - textLength);
+}
