@@ -13,7 +13,10 @@
 #include "cpp/ops/conv/conv2d.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "cpp/cpu/conv/conv2d_kernels.h"
@@ -50,9 +53,16 @@ void from_float(uint16_t& to, float value) {
   to = bfloat16(value).bits;
 }
 
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+/// Memory as it comes, on a cache line's border.
 template <typename T>
-std::unique_ptr<T[]> scratch(int64_t size) {
-  return std::unique_ptr<T[]>(new T[static_cast<size_t>(size)]);
+std::unique_ptr<T[], Free> scratch(int64_t size) {
+  void* memory = std::aligned_alloc(64, (static_cast<size_t>(size) * sizeof(T) + 64) / 64 * 64);
+  if (memory == nullptr) throw std::bad_alloc();
+  return std::unique_ptr<T[], Free>(static_cast<T*>(memory));
 }
 
 /// A weight tensor [N, kh, kw, C] told by its strides, in the direction of this product.
@@ -68,27 +78,69 @@ struct Tap {
   const std::vector<int64_t>*rows, *columns;  // kernel places to be summed
 };
 
-/// One block of up to `columns` output channels: [taps, C / pair, width, pair], zeros past the edges.
+/// to[i] = from[i], summed over the places of a tap.
+template <typename T, typename Packed>
+void sum_places(Packed* to, const T* from, int64_t n, const Tap& tap, const Weights<T>& w) {
+  if (std::is_same_v<T, Packed> && tap.rows->size() == 1 && tap.columns->size() == 1) {
+    std::memcpy(to, from + tap.rows->front() * w.of_row + tap.columns->front() * w.of_column,
+                n * sizeof(T));
+    return;
+  }
+  constexpr int64_t kBlock = 64;
+  for (int64_t at = 0; at < n; at += kBlock) {
+    const int64_t count = std::min(kBlock, n - at);
+    float sums[kBlock] = {};
+    for (const int64_t r : *tap.rows)
+      for (const int64_t s : *tap.columns) {
+        const T* place = from + r * w.of_row + s * w.of_column + at;
+        for (int64_t i = 0; i < count; ++i) sums[i] += to_float(place[i]);
+      }
+    for (int64_t i = 0; i < count; ++i) from_float(to[at + i], sums[i]);
+  }
+}
+
+/// One block of up to `width` output channels: [taps, C / pair, width, pair] with a pair (of bfloat16)
+/// or one float in a word; zeros past the edges. C is w.C, rounded up to pairs.
 template <typename T, typename Packed>
 void pack_block(Packed* to, const Weights<T>& w, const std::vector<Tap>& taps, int64_t first,
-                int64_t channels, int64_t width, int64_t C, int64_t pair) {
-  for (const Tap& tap : taps) {
-    if (channels < width || C > w.C) std::fill(to, to + C * width, Packed{});
-    for (int64_t block = 0; block < w.C; block += 64) {
-      const int64_t end = std::min(block + 64, w.C);
-      for (int64_t n = 0; n < channels; ++n)
-        for (int64_t c = block; c < end; ++c) {
-          const T* from = w.data + (first + n) * w.of_n + c * w.of_c;
-          Packed& place = to[(c / pair * width + n) * pair + c % pair];
-          float total = 0.f;
-          for (const int64_t r : *tap.rows)
-            for (const int64_t s : *tap.columns)
-              total += to_float(from[r * w.of_row + s * w.of_column]);
-          from_float(place, total);
-        }
+                int64_t channels, int64_t width, int64_t C) {
+  constexpr int64_t pair = 4 / sizeof(Packed);
+  const auto words = reinterpret_cast<uint32_t*>(to);
+  if (channels < width) std::fill(to, to + static_cast<int64_t>(taps.size()) * C * width, Packed{});
+  if (w.of_c == 1) {  // a channel's inputs lie together: gather its row, then transpose all
+    const auto rows = scratch<Packed>(channels * C);
+    for (int64_t t = 0; t < static_cast<int64_t>(taps.size()); ++t) {
+      for (int64_t n = 0; n < channels; ++n) {
+        sum_places(rows.get() + n * C, w.data + (first + n) * w.of_n, w.C, taps[t], w);
+        std::fill(rows.get() + n * C + w.C, rows.get() + (n + 1) * C, Packed{});
+      }
+      tables().transpose(words + t * C / pair * width, width,
+                         reinterpret_cast<const uint32_t*>(rows.get()), C / pair, channels,
+                         C / pair);
     }
-    to += C * width;
+    return;
   }
+  std::vector<Packed> row(2 * channels);  // output channels lie together
+  for (int64_t t = 0; t < static_cast<int64_t>(taps.size()); ++t)
+    for (int64_t c = 0; c < C; c += pair) {
+      Packed* at = to + (t * C + c) * width;
+      const auto line = [&](int64_t i, Packed* into) {
+        if (i < w.C)
+          sum_places(into, w.data + first + i * w.of_c, channels, taps[t], w);
+        else
+          std::fill(into, into + channels, Packed{});
+      };
+      if constexpr (pair == 1) {
+        line(c, at);
+      } else {
+        line(c, row.data());
+        line(c + 1, row.data() + channels);
+        for (int64_t n = 0; n < channels; ++n) {
+          at[2 * n] = row[n];
+          at[2 * n + 1] = row[channels + n];
+        }
+      }
+    }
 }
 
 template <typename In, typename Out>
@@ -108,11 +160,10 @@ int64_t pixels_of_range(int64_t work_of_pixel, int64_t rows) {
   return (pixels + rows - 1) / rows * rows;
 }
 
-/// x is [B, H, W, C] with C as packed: even where pair is 2.
+/// x is [B, H, W, C] with C as packed: even for pairs of bfloat16.
 template <typename In, typename Out, typename T>
-void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, int64_t pair,
-              const Product& p, Out* y, const Out* residual, const float* bias, const In* x,
-              int64_t C, const Weights<T>& w) {
+void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, const Product& p, Out* y,
+              const Out* residual, const float* bias, const In* x, int64_t C, const Weights<T>& w) {
   const std::vector<In> zeros(C, In{});
   const int64_t blocks = (w.N + tile_columns - 1) / tile_columns;
   for (int64_t a = 0; a < static_cast<int64_t>(p.rows.phases.size()); ++a)
@@ -131,12 +182,12 @@ void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, int64_t
       const int64_t T_ = static_cast<int64_t>(taps.size());
       const auto packed = scratch<In>(std::max<int64_t>(1, blocks * T_ * C * tile_columns));
       const auto width_of = [&](int64_t block) {
-        return w.N - block * tile_columns <= 16 ? 16 : tile_columns;
+        return std::min(tile_columns, (w.N - block * tile_columns + 15) / 16 * 16);
       };
       parallel_blocks(blocks, [&](int64_t block) {
         const int64_t first = block * tile_columns;
         pack_block(packed.get() + first * T_ * C, w, taps, first,
-                   std::min(tile_columns, w.N - first), width_of(block), C, pair);
+                   std::min(tile_columns, w.N - first), width_of(block), C);
       });
 
       const int64_t grain = pixels_of_range(T_ * C * std::min(tile_columns, w.N), tile_rows);
@@ -179,7 +230,7 @@ void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, int64_t
 
 /// x [rows, C] into [rows, to_C] of another type, zeros past C.
 template <typename From, typename To>
-std::unique_ptr<To[]> repack(const From* x, int64_t rows, int64_t C, int64_t to_C) {
+std::unique_ptr<To[], Free> repack(const From* x, int64_t rows, int64_t C, int64_t to_C) {
   auto copy = scratch<To>(rows * to_C);
   parallel_ranges(rows, rows_of_range(to_C), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -199,7 +250,7 @@ std::unique_ptr<To[]> repack(const From* x, int64_t rows, int64_t C, int64_t to_
 void product(const Product& p, float* y, const float* residual, const float* bias, const float* x,
              const Weights<float>& w) {
   const ConvTables& t = tables();
-  multiply<float, float>(t.f32, t.rows, t.columns, 1, p, y, residual, bias, x, w.C, w);
+  multiply<float, float>(t.f32, t.rows, t.columns, p, y, residual, bias, x, w.C, w);
 }
 
 void product(const Product& p, uint16_t* y, const uint16_t* residual, const float* bias,
@@ -208,16 +259,16 @@ void product(const Product& p, uint16_t* y, const uint16_t* residual, const floa
   if (!has_pairs()) {
     const ConvTables& t = tables();
     const auto wide = repack<uint16_t, float>(x, pixels, w.C, w.C);
-    multiply<float, uint16_t>(t.f32_to_bf16, t.rows, t.columns, 1, p, y, residual, bias, wide.get(),
+    multiply<float, uint16_t>(t.f32_to_bf16, t.rows, t.columns, p, y, residual, bias, wide.get(),
                               w.C, w);
     return;
   }
   const ConvPairTables& t = conv2d_avx512_bf16;
   if (w.C % 2 == 0) {
-    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, 2, p, y, residual, bias, x, w.C, w);
+    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, p, y, residual, bias, x, w.C, w);
   } else {
     const auto even = repack<uint16_t, uint16_t>(x, pixels, w.C, w.C + 1);
-    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, 2, p, y, residual, bias, even.get(),
+    multiply<uint16_t, uint16_t>(t.bf16, t.rows, t.columns, p, y, residual, bias, even.get(),
                                  w.C + 1, w);
   }
 }

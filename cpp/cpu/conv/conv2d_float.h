@@ -8,45 +8,89 @@ namespace {
 using srpo::cpu::ConvTables;
 using srpo::cpu::ConvWeightRange;
 
-/// sums[m][v] += rows[m][c] * weights[c][v] over c.
+/// tile[m] += rows[tap][m][c] * weights[tap][c] over taps and c.
 template <int V>
-SRPO_INLINE const float* multiply_floats(f32x16 (&sums)[kRows][V], const float* const* rows,
-                                         const float* weights, int64_t C) {
-  for (int64_t c = 0; c < C; ++c, weights += 16 * V) {
-    f32x16 w[V];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) w[v] = load(weights + 16 * v);
-#pragma GCC unroll 14
-    for (int m = 0; m < kRows; ++m) {
-      const float x = rows[m][c];
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sums[m][v] += x * w[v];
+[[gnu::noinline]] void multiply_floats(TileSums<V>& tile, const float* const* rows,
+                                       const float* weights, int64_t taps, int64_t C) {
+  f32x16 sums[kRows<V>][V];
+#pragma GCC unroll 12
+  for (int m = 0; m < kRows<V>; ++m)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sums[m][v] = load(tile.values[m] + 16 * v);
+  for (int64_t tap = 0; tap < taps; ++tap, rows += kLanes) {
+    const float* row[kRows<V>];
+#pragma GCC unroll 12
+    for (int m = 0; m < kRows<V>; ++m) row[m] = rows[m];
+    for (int64_t c = 0; c < C; ++c, weights += 16 * V) {
+      f32x16 w[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) w[v] = load(weights + 16 * v);
+#pragma GCC unroll 12
+      for (int m = 0; m < kRows<V>; ++m)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sums[m][v] += row[m][c] * w[v];
     }
   }
-  return weights;
+#pragma GCC unroll 12
+  for (int m = 0; m < kRows<V>; ++m)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store(tile.values[m] + 16 * v, sums[m][v]);
 }
 
-template <int V, typename Out>
-void run_floats(const ConvRange<float, Out>& r) {
-  run_tiles<V>(r, [](f32x16(&sums)[kRows][V], const float* const* rows, const float* weights,
-                     int64_t C) { return multiply_floats<V>(sums, rows, weights, C); });
-}
-
-template <typename Out>
+/// The narrowest tile that holds the channels.
+template <int V = 1, typename Out>
 void run(const ConvRange<float, Out>& r) {
-  if (r.channels <= 16)
-    run_floats<1>(r);
-  else
-    run_floats<kVectors>(r);
+  if constexpr (V < kVectors)
+    if (r.channels > 16 * V) return run<V + 1>(r);
+  run_tiles<V>(r, multiply_floats<V>);
 }
 
-#if defined(__AVX512F__)
-constexpr int kWeightRows = 8;
-#elif defined(__AVX2__)
-constexpr int kWeightRows = 4;
-#else
-constexpr int kWeightRows = 2;
-#endif
+/// Swaps blocks of `step` lanes between rows that are `step` apart: four of these transpose 16 x 16.
+template <int step>
+SRPO_INLINE void exchange(u32x16 (&rows)[16]) {
+  constexpr auto lane = [](int i, bool high) {
+    // Row i of a pair takes its own blocks and the partner's neighbouring ones, of 32 lanes in all.
+    return (i & step) ? (high ? 16 + i : 16 + i - step) : (high ? i + step : i);
+  };
+  const u32x16 low = {lane(0, 0),  lane(1, 0),  lane(2, 0),  lane(3, 0), lane(4, 0),  lane(5, 0),
+                      lane(6, 0),  lane(7, 0),  lane(8, 0),  lane(9, 0), lane(10, 0), lane(11, 0),
+                      lane(12, 0), lane(13, 0), lane(14, 0), lane(15, 0)};
+  const u32x16 high = {lane(0, 1),  lane(1, 1),  lane(2, 1),  lane(3, 1), lane(4, 1),  lane(5, 1),
+                       lane(6, 1),  lane(7, 1),  lane(8, 1),  lane(9, 1), lane(10, 1), lane(11, 1),
+                       lane(12, 1), lane(13, 1), lane(14, 1), lane(15, 1)};
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (i & step) continue;
+    const u32x16 a = rows[i], b = rows[i + step];
+    rows[i] = __builtin_shuffle(a, b, low);
+    rows[i + step] = __builtin_shuffle(a, b, high);
+  }
+}
+
+void transpose(uint32_t* to, int64_t width, const uint32_t* from, int64_t pitch, int64_t rows,
+               int64_t columns) {
+  for (int64_t n = 0; n < rows; n += 16)
+    for (int64_t c = 0; c < columns; c += 16) {
+      if (rows - n < 16 || columns - c < 16) {
+        for (int64_t i = c; i < columns && i < c + 16; ++i)
+          for (int64_t j = n; j < rows && j < n + 16; ++j) to[i * width + j] = from[j * pitch + i];
+        continue;
+      }
+      u32x16 block[16];
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i)
+        std::memcpy(&block[i], from + (n + i) * pitch + c, sizeof block[i]);
+      exchange<8>(block);
+      exchange<4>(block);
+      exchange<2>(block);
+      exchange<1>(block);
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i)
+        std::memcpy(to + (c + i) * width + n, &block[i], sizeof block[i]);
+    }
+}
+
+constexpr int kWeightRows = SRPO_CONV_WEIGHT_ROWS;
 
 /// total[m][c ...] += sum over pixels of dy[p][m] * x[p][c ...] for kWeightRows output channels.
 template <int V, typename T>
@@ -116,7 +160,7 @@ struct WeightBlock {
       }
     for (int64_t m = 0; m < r.channels; m += kWeightRows) {
       int64_t c = 0;
-      if constexpr (kVectors == 2)
+      if constexpr (kVectors > 1)
         for (; c + 32 <= whole; c += 32)
           weight_tile<2>(total + m * pitch, pitch, dy + m, x, c, pixels);
       for (; c < whole; c += 16) weight_tile<1>(total + m * pitch, pitch, dy + m, x, c, pixels);
@@ -159,10 +203,11 @@ void run_weights(const ConvWeightRange<T>& r) {
 namespace srpo::cpu {
 
 extern const ConvTables SRPO_NAMED(conv2d_) = {
-    .rows = kRows,
+    .rows = kMostRows,
     .columns = kColumns,
-    .f32 = run<float>,
-    .f32_to_bf16 = run<bf16_bits>,
+    .f32 = run<1, float>,
+    .f32_to_bf16 = run<1, bf16_bits>,
+    .transpose = transpose,
     .weight_f32 = run_weights<float>,
     .weight_bf16 = run_weights<bf16_bits>,
 };

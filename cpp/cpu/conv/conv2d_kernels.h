@@ -56,6 +56,9 @@ struct ConvTables {
   int64_t rows, columns;
   void (*f32)(const ConvRange<float, float>&);
   void (*f32_to_bf16)(const ConvRange<float, uint16_t>&);
+  /// to[c * width + n] = from[n * pitch + c], words of 32 bits.
+  void (*transpose)(uint32_t* to, int64_t width, const uint32_t* from, int64_t pitch, int64_t rows,
+                    int64_t columns);
   void (*weight_f32)(const ConvWeightRange<float>&);
   void (*weight_bf16)(const ConvWeightRange<uint16_t>&);
 };

@@ -1,6 +1,6 @@
-// The tiles of a convolution, for whatever target the including file has set: kRows pixels by
-// kColumns channels of y in registers, over all taps and input channels. The weights are packed, the
-// picture is not: kRows pointers a tap find its rows, wherever stride, padding or upsampling put them.
+// The tiles of a convolution, for whatever target the including file has set: some pixels by some
+// vectors of channels of y in registers, over all taps and input channels. The weights are packed, the
+// picture is not: a pointer a pixel and tap finds its row, wherever stride, padding or upsampling put it.
 #pragma once
 #include "cpp/cpu/conv/conv2d_kernels.h"
 #include "cpp/cpu/vector.h"
@@ -9,14 +9,15 @@ namespace {
 
 using srpo::cpu::ConvRange;
 
-#if defined(__AVX512F__)
-constexpr int kRows = 14, kVectors = 2;  // 28 of 32 registers are sums
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 1;  // 12 of 16, a vector being two
-#else
-constexpr int kRows = 2, kVectors = 1;  // 8 of 16, a vector being four
-#endif
+// Of the including file, since a target's registers set it: SRPO_CONV_VECTORS, the most vectors of
+// channels in a tile, and SRPO_CONV_SUMS, the sums a tile has at most. (The target's predefined macros
+// say nothing: a compiler cache that preprocesses first does not see the pragma.)
+constexpr int kVectors = SRPO_CONV_VECTORS;
 constexpr int kColumns = 16 * kVectors;
+/// Pixels of a tile of V vectors. Few vectors need many pixels to use what they load.
+template <int V>
+constexpr int kRows = SRPO_CONV_SUMS / V < 12 ? SRPO_CONV_SUMS / V : 12;
+constexpr int kMostRows = kRows<1>;
 constexpr int kLanes = 16;  // kRows, rounded up for the loops over pointers
 
 /// Where the pixels of a tile lie.
@@ -96,41 +97,42 @@ SRPO_INLINE void tap_pointers(const In** rows, const TilePlaces& places, const R
   }
 }
 
+template <int V>
+struct TileSums {
+  alignas(64) float values[kRows<V>][16 * V];
+};
+
 template <int V, typename Range>
-SRPO_INLINE void store_tile(const f32x16 (&sums)[kRows][V], const TilePlaces& places,
-                            const Range& r, int count) {
-#pragma GCC unroll 2
-  for (int v = 0; v < V; ++v) {
-    const int64_t n = r.channels - v * 16 < 16 ? r.channels - v * 16 : 16;
-    const f32x16 bias = load(r.bias + v * 16);
-#pragma GCC unroll 14
-    for (int m = 0; m < kRows; ++m) {
-      if (m >= count) break;
-      f32x16 y = sums[m][v] + bias;
-      if (r.residual) y += load_at(r.residual + places.out[m], v * 16, n);
-      store_at(r.y + places.out[m], v * 16, y, n);
-    }
-  }
+SRPO_INLINE void store_tile(const TileSums<V>& sums, const TilePlaces& places, const Range& r,
+                            int count) {
+  for (int m = 0; m < count; ++m)
+    for_each_16(r.channels, [&](int64_t n, int64_t some) {
+      f32x16 y = load(sums.values[m] + n) + load(r.bias + n);
+      if (r.residual) y += load_at(r.residual + places.out[m], n, some);
+      store_at(r.y + places.out[m], n, y, some);
+    });
 }
 
-/// The tiles of a range; multiply(sums, rows, weights, C) adds one tap and returns the next weights.
-template <int V, typename Range, typename Multiply>
-SRPO_INLINE void run_tiles(const Range& r, const Multiply& multiply) {
+constexpr int kTapsAtOnce = 32;
+
+/// The tiles of a range. `multiply` is a function that is not inlined, so that its sums get all the
+/// registers there are; it adds taps to a tile's sums, from kLanes pointers a tap.
+template <int V, typename In, typename Range>
+SRPO_INLINE void run_tiles(const Range& r, void (*multiply)(TileSums<V>&, const In* const*,
+                                                            const In*, int64_t, int64_t)) {
   Walk<Range> walk(r, r.begin);
   TilePlaces places;
-  for (int64_t at = r.begin; at < r.end; at += kRows) {
-    const int count = static_cast<int>(r.end - at < kRows ? r.end - at : kRows);
+  TileSums<V> sums;
+  const In* rows[kTapsAtOnce * kLanes];
+  for (int64_t at = r.begin; at < r.end; at += kRows<V>) {
+    const int count = static_cast<int>(r.end - at < kRows<V> ? r.end - at : kRows<V>);
     place_tile(places, walk, count);
-    f32x16 sums[kRows][V];
-#pragma GCC unroll 14
-    for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sums[m][v] = f32x16{};
-    auto weights = r.weights;
-    for (int64_t tap = 0; tap < r.taps; ++tap) {
-      decltype(r.x) rows[kLanes];
-      tap_pointers(rows, places, r, tap);
-      weights = multiply(sums, rows, weights, r.C);
+    std::memset(&sums, 0, sizeof sums);
+    for (int64_t first = 0; first < r.taps; first += kTapsAtOnce) {
+      const int64_t taps = r.taps - first < kTapsAtOnce ? r.taps - first : kTapsAtOnce;
+      for (int64_t tap = 0; tap < taps; ++tap)
+        tap_pointers(rows + tap * kLanes, places, r, first + tap);
+      multiply(sums, rows, r.weights + first * r.C * 16 * V, taps, r.C);
     }
     store_tile(sums, places, r, count);
   }

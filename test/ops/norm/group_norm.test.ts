@@ -55,8 +55,8 @@ forEachDevice("groupNorm", (test, device) => {
     });
 
     test(`${act}: backward agrees with central differences, bfloat16 with float32`, async () => {
-      await checkGradients((x, w, b) => groupNorm(x!, w!, b!, { groups, act }), inputs("float32"));
-      await checkBfloat16((x, w, b) => groupNorm(x!, w!, b!, { groups, act }), inputs("float32"));
+      await checkGradients((x, w, b) => groupNorm(x, w, b, { groups, act }), inputs("float32"));
+      await checkBfloat16((x, w, b) => groupNorm(x, w, b, { groups, act }), inputs("float32"));
     });
   }
 
@@ -79,7 +79,7 @@ forEachDevice("groupNorm", (test, device) => {
   test("a computed weight gets its gradient too, and a leaf's are added up", async () => {
     const [x, w, b] = inputs("float32");
     await checkGradients(
-      (xs, ws, bs) => groupNorm(xs!, reshape(ws!, [C]), bs!, { groups }),
+      (xs, ws, bs) => groupNorm(xs, reshape(ws, [C]), bs, { groups }),
       [x, w, b],
     );
     const weight = leaf(w);
