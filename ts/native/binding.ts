@@ -411,6 +411,30 @@ export interface Binding {
     scale: number,
     wantsDpooled: boolean,
   ): Handle | null;
+
+  // update.cpp
+  globalNorm(grad: Handle): Handle;
+  countNonFinite(counter: Handle, norm: Handle): void;
+  clip(grad: Handle, norm: Handle, maxNorm: number): void;
+  splitMaster(master: Handle, weights: Handle, remainder: Handle): void;
+  joinMaster(weights: Handle, remainder: Handle): Handle;
+  adamwStep(
+    weights: Handle,
+    remainder: Handle | null,
+    m: Handle,
+    v: Handle,
+    grad: Handle,
+    gradNorm: Handle | null,
+    skipped: Handle | null,
+    lr: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    maxGradNorm: number,
+    step: number,
+  ): void;
+  emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
 }
 
 export const native: Binding = loadBinding();

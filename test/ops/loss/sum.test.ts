@@ -35,12 +35,12 @@ for (const [name, op] of [
     });
 
     test("backward agrees with central differences", async () => {
-      await checkGradients((x) => op(x!), [randn([3, 37], { device })]);
-      await checkGradients((x) => op(reshape(x!, [37, 3])), [randn([3, 37], { device })]);
+      await checkGradients((x) => op(x), [randn([3, 37], { device })]);
+      await checkGradients((x) => op(reshape(x, [37, 3])), [randn([3, 37], { device })]);
     });
 
     test("bfloat16 agrees with float32", () =>
-      checkBfloat16((x) => op(x!), [randn([3, 37], { device })]));
+      checkBfloat16((x) => op(x), [randn([3, 37], { device })]));
 
     test("the bits do not depend on the number of threads", () =>
       assertSameBitsForThreads(() => [op(randn([200_003], { device }))]));

@@ -28,13 +28,20 @@ forEachDevice("randn", (test, device) => {
     const most = 0xffffffff;
     const ones = randomBits([4], {
       seed: (1n << 64n) - 1n,
-      ...{ purpose: most, step: most, sample: most, offset: 4 * most, device },
+      purpose: most,
+      step: most,
+      sample: most,
+      offset: 4 * most,
+      device,
     });
     assert.deepEqual(await words(ones), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
     const pi = randomBits([4], {
       seed: 0x299f31d0a4093822n,
-      ...{ purpose: 0x85a308d3, step: 0x13198a2e, sample: 0x03707344 },
-      ...{ offset: 4 * 0x243f6a88, device },
+      purpose: 0x85a308d3,
+      step: 0x13198a2e,
+      sample: 0x03707344,
+      offset: 4 * 0x243f6a88,
+      device,
     });
     assert.deepEqual(await words(pi), [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]);
   });

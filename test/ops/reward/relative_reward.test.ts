@@ -61,14 +61,14 @@ forEachDevice("relativeReward", (test, device) => {
     });
 
   const { positive, negative } = inputs();
-  const reward = (pooled?: Tensor, projection?: Tensor) =>
-    relativeReward(pooled!, projection!, { positive, negative, k, scale: 2 });
+  const reward = (pooled: Tensor, projection: Tensor) =>
+    relativeReward(pooled, projection, { positive, negative, k, scale: 2 });
 
   test("backward agrees with central differences, through either output and both", async () => {
     const { pooled, projection } = inputs();
     await checkGradients((a, b) => reward(a, b).reward, [pooled, projection]);
     await checkGradients((a, b) => reward(a, b).features, [pooled, projection]);
-    const both = (a?: Tensor, b?: Tensor) => {
+    const both = (a: Tensor, b: Tensor) => {
       const got = reward(a, b);
       return add(sum(got.reward), mse(got.features, positive));
     };

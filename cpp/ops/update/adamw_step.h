@@ -1,0 +1,31 @@
+#pragma once
+#include "cpp/core/stream.h"
+#include "cpp/core/tensor_view.h"
+
+namespace srpo {
+
+/// One AdamW update of a flat range, in place, t = step - skipped:
+///   g = clip_factor(grad_norm, max_norm) * grad
+///   w = w (1 - lr decay)
+///   m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
+///   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+/// in float32 on the float32 weight, or on the master of a bfloat16 one (master.h), to the same bits.
+/// A norm that is not finite leaves everything as it is. Nothing waits: norm and counter are read on
+/// the device.
+/// Source: Loshchilov and Hutter, arXiv:1711.05101; the order of operations is torch.optim.AdamW's.
+struct AdamwStep {
+  TensorView weights;    // [n]     float or bfloat16  in and out
+  TensorView remainder;  // [n, 2]  uint8              in and out, with bfloat16 weights
+  TensorView m;          // [n]     float              in and out
+  TensorView v;          // [n]     float              in and out
+  TensorView grad;       // [n]     float or bfloat16
+  TensorView grad_norm;  // [1]     float              optional: no clipping, no check
+  TensorView skipped;    // [1]     int32              optional: updates that were skipped so far
+  double lr, beta1, beta2, eps, weight_decay;
+  float max_norm;  // 0: no clipping
+  int64_t step;    // of this update, from 1, those that are skipped counted
+};
+
+void adamw_step(const AdamwStep& op, Stream& stream);
+
+}  // namespace srpo

@@ -1,0 +1,25 @@
+import { native } from "../../native/binding.js";
+import { Tensor } from "../../tensor/tensor.js";
+
+/**
+ * The L2 norm of a flat gradient. No gradient of its own.
+ *
+ * @param grad - any shape, float32 or bfloat16
+ * @returns [1], float32; summed in double over fixed blocks, so that it is not finite exactly if an
+ *   element is not, and has the same bits for any number of threads
+ * @throws SrpoError ERR_SHAPE for a tensor without elements, ERR_DTYPE
+ */
+export function globalNorm(grad: Tensor): Tensor {
+  return new Tensor(native.globalNorm(grad.handle));
+}
+
+/**
+ * Adds one to `counter` if the norm is not finite: the number of updates that `adamwStep` left out.
+ * Call it once an update, before the update's ranges.
+ *
+ * @param counter - [1], int32
+ * @param norm - [1], float32
+ */
+export function countNonFinite(counter: Tensor, norm: Tensor): void {
+  native.countNonFinite(counter.handle, norm.handle);
+}
