@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { cast } from "../../ts/ops/index.js";
+import { AdamW } from "../../ts/optim/adamw.js";
+import { clipGradNorm, gradNorm } from "../../ts/optim/clip.js";
+import { tensorScope } from "../../ts/tensor/scope.js";
+import { memoryOf } from "../../ts/tensor/device.js";
+import { tensor, zeros, type Tensor } from "../../ts/tensor/tensor.js";
+import { forEachDevice, randn, refuses } from "../support/index.js";
+
+const n = 1003;
+
+async function bytes(state: Record<string, Tensor>): Promise<string> {
+  const all = [];
+  for (const name of Object.keys(state).sort())
+    all.push(name, Buffer.from(await state[name]!.readBytes()).toString("hex"));
+  return all.join(" ");
+}
+
+forEachDevice("AdamW", (test, device) => {
+  const model = (dtype: "float32" | "bfloat16" = "float32") => ({
+    weights: cast(cast(randn([n], { device, scale: 0.02 }), "bfloat16"), dtype),
+    gradients: zeros([n], { device }),
+  });
+  const draw = (parameters: { gradients: Tensor }, step: number) =>
+    parameters.gradients.copyFrom(randn([n], { device, scale: 0.01, seed: step }));
+  const run = (
+    parameters: { weights: Tensor; gradients: Tensor },
+    adamw: AdamW,
+    steps: number[],
+  ) => {
+    for (const step of steps) {
+      draw(parameters, step);
+      adamw.step({ gradNorm: gradNorm(parameters), maxGradNorm: 0.1 });
+    }
+  };
+  const everything = (parameters: { weights: Tensor }, adamw: AdamW) =>
+    bytes({ ...adamw.state(), weights: parameters.weights });
+
+  test("bfloat16 and float32 parameters train alike", async () => {
+    const [half, full] = [model("bfloat16"), model("float32")];
+    const [a, b] = [new AdamW(half, { lr: 1e-3 }), new AdamW(full, { lr: 1e-3 })];
+    run(half, a, [1, 2, 3, 4]);
+    run(full, b, [1, 2, 3, 4]);
+    assert.deepEqual(await a.master().read(), await full.weights.read());
+    assert.deepEqual(await b.master().read(), await full.weights.read());
+    assert.equal(a.steps, 4);
+  });
+
+  for (const dtype of ["float32", "bfloat16"] as const)
+    test(`${dtype}: resumed training goes on to the bit`, async () => {
+      const whole = model(dtype);
+      const through = new AdamW(whole);
+      run(whole, through, [1, 2, 3, 4, 5]);
+
+      const first = model(dtype);
+      const before = new AdamW(first);
+      run(first, before, [1, 2]);
+      const second = model(dtype);
+      const after = new AdamW(second);
+      second.weights.copyFrom(first.weights);
+      await after.loadState(before.state());
+      run(second, after, [3, 4, 5]);
+      assert.equal(await everything(second, after), await everything(whole, through));
+    });
+
+  test("clipping as it updates is clipping before", async () => {
+    const [a, b] = [model(), model()];
+    const [fused, apart] = [new AdamW(a), new AdamW(b)];
+    for (const step of [1, 2, 3]) {
+      draw(a, step);
+      draw(b, step);
+      fused.step({ gradNorm: gradNorm(a), maxGradNorm: 0.1 });
+      const norm = clipGradNorm(b, 0.1);
+      assert.ok((await norm.item()) > 0.1);
+      apart.step();
+    }
+    assert.deepEqual(await a.weights.read(), await b.weights.read());
+  });
+
+  test("an update with a norm that is not finite is left out and counted", async () => {
+    const [a, b] = [model("bfloat16"), model("bfloat16")];
+    const [disturbed, calm] = [new AdamW(a), new AdamW(b)];
+    run(a, disturbed, [1]);
+    a.gradients.copyFrom(tensor(new Float32Array(n).fill(NaN), [n], { device }));
+    disturbed.step({ gradNorm: gradNorm(a) });
+    run(a, disturbed, [2]);
+    run(b, calm, [1, 2]);
+    assert.equal(await disturbed.skipped.item(), 1);
+    assert.equal(disturbed.steps, 3);
+    assert.deepEqual(await disturbed.master().read(), await calm.master().read());
+  });
+
+  test("a schedule's rate is the update's", async () => {
+    const [a, b] = [model(), model()];
+    const [given, own] = [new AdamW(a, { lr: 1 }), new AdamW(b, { lr: 1e-3 })];
+    draw(a, 1);
+    draw(b, 1);
+    given.step({ lr: 1e-3 });
+    own.step();
+    assert.deepEqual(await a.weights.read(), await b.weights.read());
+  });
+
+  test("a float32 master survives in bfloat16 parameters", async () => {
+    const parameters = model("bfloat16");
+    const master = randn([n], { device, seed: 4 });
+    const adamw = new AdamW(parameters);
+    adamw.setMaster(master);
+    assert.deepEqual(await adamw.master().read(), await master.read());
+  });
+
+  test("steps keep no memory, and the state outlives the scope it was made in", async () => {
+    const parameters = model("bfloat16");
+    const inner = tensorScope();
+    const adamw = new AdamW(parameters);
+    inner[Symbol.dispose]();
+    const step = async () => {
+      using scope = tensorScope();
+      void scope;
+      run(parameters, adamw, [1]);
+      await adamw.skipped.item();
+    };
+    await step();
+    const { inUse } = memoryOf(device);
+    for (let i = 0; i < 20; ++i) await step();
+    assert.equal(memoryOf(device).inUse, inUse);
+    adamw.dispose();
+  });
+
+  test("a frozen model, and a state that is not its own, are refused", async () => {
+    const frozen = { weights: zeros([4], { device }), gradients: undefined };
+    refuses(
+      () => new AdamW(frozen),
+      "ERR_CONFIG",
+      "AdamW: parameters: expected trainable ones, got a frozen model",
+    );
+    const adamw = new AdamW(model("bfloat16"));
+    const { m, ...incomplete } = adamw.state();
+    await assert.rejects(adamw.loadState(incomplete), {
+      code: "ERR_CHECKPOINT",
+      message: "AdamW: m: expected a tensor, got none",
+    });
+    await assert.rejects(adamw.loadState({ ...incomplete, m: zeros([3], { device }) }), {
+      code: "ERR_SHAPE",
+      message: "AdamW: m: expected float32 [1003], got float32 [3]",
+    });
+    assert.equal(m!.size, n);
+  });
+});

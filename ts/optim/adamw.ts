@@ -1,0 +1,150 @@
+import { SrpoError } from "../native/error.js";
+import { adamwStep, countNonFinite, joinMaster, splitMaster } from "../ops/index.js";
+import { release } from "../tensor/scope.js";
+import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
+import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
+
+export interface AdamWOptions {
+  lr: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+}
+
+/** SRPO's recipe (methods.md 2.1). */
+export const adamWDefaults: Readonly<AdamWOptions> = {
+  lr: 5e-6,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 1e-4,
+};
+
+export interface AdamWStepOptions {
+  /** Of this update, where a schedule sets it; default the optimizer's. */
+  lr?: number | undefined;
+  /**
+   * [1], float32: the norm of all gradients, over all shards. With it an update whose norm is not
+   * finite is left out, and counted.
+   */
+  gradNorm?: Tensor | undefined;
+  /** With gradNorm: gradients are scaled down to this norm; default no clipping. */
+  maxGradNorm?: number | undefined;
+}
+
+/**
+ * AdamW over flat parameters. Bfloat16 weights keep 16 more bits beside them and are updated through
+ * the float32 master that both make up, to the same bits as float32 weights would be: at the recipe's
+ * rate of 5e-6 a weight rounded to nearest would not move at all.
+ *
+ * A step enqueues one op and waits for nothing. What it holds no scope frees; `dispose` does.
+ *
+ * @see `adamwStep` for the equations
+ */
+export class AdamW {
+  readonly options: Readonly<AdamWOptions>;
+  /** First and second moment, [n], float32. */
+  readonly m: Tensor;
+  readonly v: Tensor;
+  /** [n, 2], uint8: the masters' lower halves; undefined for float32 weights. */
+  readonly remainder: Tensor | undefined;
+  /** [1], int32: updates left out because their norm was not finite. */
+  readonly skipped: Tensor;
+
+  readonly #parameters: FlatParameters;
+  #steps = 0;
+
+  constructor(parameters: FlatParameters, options: Partial<AdamWOptions> = {}) {
+    gradientsOf(parameters, "AdamW");
+    const { weights } = parameters;
+    const { device } = weights;
+    this.#parameters = parameters;
+    this.options = { ...adamWDefaults, ...options };
+    this.m = release(zeros(weights.shape, { device }));
+    this.v = release(zeros(weights.shape, { device }));
+    this.remainder =
+      weights.dtype === "bfloat16"
+        ? release(zeros([weights.size, 2], { dtype: "uint8", device }))
+        : undefined;
+    this.skipped = release(zeros([1], { dtype: "int32", device }));
+  }
+
+  /** Updates so far, those that were left out counted. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** One update with the gradients as they are. */
+  step({ lr = this.options.lr, gradNorm, maxGradNorm }: AdamWStepOptions = {}): void {
+    if (gradNorm !== undefined) countNonFinite(this.skipped, gradNorm);
+    adamwStep({
+      weights: this.#parameters.weights,
+      remainder: this.remainder,
+      grad: gradientsOf(this.#parameters, "AdamW"),
+      m: this.m,
+      v: this.v,
+      ...this.options,
+      lr,
+      gradNorm,
+      maxGradNorm,
+      skipped: this.skipped,
+      step: this.#steps + 1,
+    });
+    this.#steps += 1;
+  }
+
+  /** The weights as the update knows them: [n], float32, a tensor of its own. */
+  master(): Tensor {
+    const { weights } = this.#parameters;
+    if (this.remainder !== undefined) return joinMaster(weights, this.remainder);
+    const copy = zeros(weights.shape, { device: weights.device });
+    copy.copyFrom(weights);
+    return copy;
+  }
+
+  /** Sets weights and masters from float32 numbers, of which bfloat16 weights alone would lose bits. */
+  setMaster(master: Tensor): void {
+    const { weights } = this.#parameters;
+    if (this.remainder === undefined) weights.copyFrom(master);
+    else splitMaster(master, weights, this.remainder);
+  }
+
+  /**
+   * What a checkpoint keeps beside the weights, by name; the tensors are the optimizer's own, but
+   * `step` ([1], int32).
+   */
+  state(): Record<string, Tensor> {
+    const { m, v, skipped, remainder } = this;
+    const step = tensor([this.#steps], [1], { dtype: "int32" });
+    return { m, v, step, skipped, ...(remainder === undefined ? {} : { remainder }) };
+  }
+
+  /**
+   * Takes over a checkpoint's state; with the weights it was saved with, training goes on to the bit.
+   *
+   * @throws SrpoError ERR_CHECKPOINT if a tensor is missing, ERR_SHAPE or ERR_DTYPE if it is another's;
+   *   nothing has changed then
+   */
+  async loadState(state: Readonly<Record<string, Tensor>>): Promise<void> {
+    const mine = this.state();
+    for (const [name, to] of Object.entries(mine)) {
+      const from = state[name];
+      if (from === undefined)
+        throw new SrpoError("ERR_CHECKPOINT", `AdamW: ${name}: expected a tensor, got none`);
+      const said = ({ dtype, shape }: Tensor) => `${dtype} [${shape.join(", ")}]`;
+      if (said(from) !== said(to))
+        throw new SrpoError(
+          from.dtype === to.dtype ? "ERR_SHAPE" : "ERR_DTYPE",
+          `AdamW: ${name}: expected ${said(to)}, got ${said(from)}`,
+        );
+    }
+    const [step] = new Int32Array(await state["step"]!.readBytes());
+    for (const [name, to] of Object.entries(mine)) if (name !== "step") to.copyFrom(state[name]!);
+    this.#steps = step!;
+  }
+
+  dispose(): void {
+    for (const t of [this.m, this.v, this.skipped, this.remainder]) t?.dispose();
+  }
+}

@@ -1,0 +1,23 @@
+import { SrpoError } from "../native/error.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/**
+ * What an update works on: all weights of a model in one flat buffer, and their gradients at the same
+ * element offsets of a second one. Views of both are a shard. `ParameterSet` is one.
+ */
+export interface FlatParameters {
+  /** [n], float32 or bfloat16. */
+  readonly weights: Tensor;
+  /** [n], float32 or bfloat16; undefined for a frozen model. */
+  readonly gradients: Tensor | undefined;
+}
+
+/** The gradients, or ERR_CONFIG for a frozen model. */
+export function gradientsOf(parameters: FlatParameters, what: string): Tensor {
+  if (parameters.gradients === undefined)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `${what}: parameters: expected trainable ones, got a frozen model`,
+    );
+  return parameters.gradients;
+}
