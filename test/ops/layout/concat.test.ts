@@ -47,8 +47,8 @@ forEachDevice("concat", (test, device) => {
 
   test("backward cuts the gradient apart", async () => {
     const inputs = [randn([2, 3, 5], { device }), randn([2, 4, 5], { device, seed: 1 })];
-    await checkGradients((a, b) => concat([a!, b!, a!], 1), inputs);
-    await checkBfloat16((a, b) => concat([a!, b!], 1), inputs);
+    await checkGradients((a, b) => concat([a, b, a], 1), inputs);
+    await checkBfloat16((a, b) => concat([a, b], 1), inputs);
   });
 
   test("the bits do not depend on the number of threads", async () => {

@@ -1,5 +1,5 @@
 import { record } from "../../autograd/tape.js";
-import { native } from "../../native/binding.js";
+import { native, type Handle } from "../../native/binding.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
 /** Which gelu a checkpoint was trained with. */
@@ -16,12 +16,21 @@ export type GeluKind = "tanh" | "erf" | "quick";
  * @see arXiv:1606.08415
  */
 export function gelu(x: Tensor, kind: GeluKind = "tanh"): Tensor {
-  const { forward, backward } = kinds[kind];
+  const { forward, backward } = directions[kind];
   return record("gelu", [x], forward(x.handle), (dy) => [backward(dy, x.handle)]);
 }
 
-const kinds = {
-  tanh: { forward: native.geluTanhForward, backward: native.geluTanhBackward },
-  erf: { forward: native.geluErfForward, backward: native.geluErfBackward },
-  quick: { forward: native.quickGeluForward, backward: native.quickGeluBackward },
+const directions = {
+  tanh: {
+    forward: (x: Handle) => native.geluTanhForward(x),
+    backward: (dy: Handle, x: Handle) => native.geluTanhBackward(dy, x),
+  },
+  erf: {
+    forward: (x: Handle) => native.geluErfForward(x),
+    backward: (dy: Handle, x: Handle) => native.geluErfBackward(dy, x),
+  },
+  quick: {
+    forward: (x: Handle) => native.quickGeluForward(x),
+    backward: (dy: Handle, x: Handle) => native.quickGeluBackward(dy, x),
+  },
 };
