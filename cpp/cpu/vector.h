@@ -31,9 +31,14 @@ SRPO_INLINE f32x16 load(const float* p) {
   return v;
 }
 SRPO_INLINE f32x16 load(const bf16_bits* p) {
+#ifdef __AVX512F__
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (f32x16)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+#else
   u16x16 half;
   std::memcpy(&half, p, sizeof half);
   return (f32x16)(__builtin_convertvector(half, u32x16) << 16);
+#endif
 }
 SRPO_INLINE void store(float* p, f32x16 v) {
   std::memcpy(p, &v, sizeof v);
@@ -42,10 +47,17 @@ SRPO_INLINE void store(float* p, f32x16 v) {
 SRPO_INLINE void store(bf16_bits* p, f32x16 v) {
   const u32x16 u = (u32x16)v;
   const u32x16 rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+#ifdef __AVX512F__
+  const __mmask16 nan = _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
+  const __m512i bits =
+      _mm512_mask_or_epi32((__m512i)rounded, nan, (__m512i)(u >> 16), _mm512_set1_epi32(0x40));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
+#else
   const u32x16 quiet = (u >> 16) | 0x40u;
   const u32x16 is_nan = (u32x16)((u & 0x7fffffffu) > 0x7f800000u);
   const u16x16 half = __builtin_convertvector((quiet & is_nan) | (rounded & ~is_nan), u16x16);
   std::memcpy(p, &half, sizeof half);
+#endif
 }
 
 /// The first n of sixteen; the others read as 0 and are not written.

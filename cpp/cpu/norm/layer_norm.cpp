@@ -48,17 +48,20 @@ void backward(const LayerNormBackward& op) {
   const int64_t rows = op.x.rows(), D = op.x.dim(-1);
   const T *dy = op.dy.data<T>(), *x = op.x.data<T>(), *w = op.w.data<T>();
   const float *mean = op.mean.data<float>(), *rstd = op.rstd.data<float>();
-  if (op.dx)
-    parallel_ranges(rows, rows_of_range(D), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D, w, mean[row],
-                                rstd[row], D);
-    });
-  if (!op.dw && !op.db) return;
+  const auto backward_x = [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; op.dx && row < end; ++row)
+      kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D, w, mean[row],
+                              rstd[row], D);
+  };
+  if (!op.dw && !op.db) return parallel_ranges(rows, rows_of_range(D), backward_x);
 
   const auto sums = sum_rows(1, rows, 2 * D, [&](float* part, int64_t first, int64_t count) {
-    kernels<T>().backward_parameters(part, part + D, dy + first * D, x + first * D, mean + first,
-                                     rstd + first, count, D);
+    for (int64_t row = first, end = first + count; row < end; row += kRowsInCache) {
+      const int64_t n = std::min(kRowsInCache, end - row);
+      backward_x(row, row + n);
+      kernels<T>().backward_parameters(part, part + D, dy + row * D, x + row * D, mean + row,
+                                       rstd + row, n, D);
+    }
   });
   if (op.dw) add_to(op.dw.data<float>(), sums.data(), D);
   if (op.db) add_to(op.db.data<float>(), sums.data() + D, D);

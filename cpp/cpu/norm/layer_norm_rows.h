@@ -74,13 +74,34 @@ void backward_x_row(T* dx, const T* dy, const T* x, const T* w, float mean, floa
 template <typename T>
 void backward_parameters_rows(float* dw, float* db, const T* dy, const T* x, const float* mean,
                               const float* rstd, int64_t rows, int64_t D) {
-  for (int64_t row = 0; row < rows; ++row) {
+  constexpr int64_t kTile = 64;  // channels whose sums stay in registers over the rows
+  int64_t d = 0;
+  for (; d + kTile <= D; d += kTile) {
+    f32x16 w_sums[4], b_sums[4];
+    for (int i = 0; i < 4; ++i) {
+      w_sums[i] = load(dw + d + 16 * i);
+      b_sums[i] = load(db + d + 16 * i);
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      const float mu = mean[row], r = rstd[row];
+      for (int i = 0; i < 4; ++i) {
+        const f32x16 g = load(dy + row * D + d + 16 * i);
+        w_sums[i] += g * ((load(x + row * D + d + 16 * i) - mu) * r);
+        b_sums[i] += g;
+      }
+    }
+    for (int i = 0; i < 4; ++i) {
+      store(dw + d + 16 * i, w_sums[i]);
+      store(db + d + 16 * i, b_sums[i]);
+    }
+  }
+  for (int64_t row = 0; row < rows && d < D; ++row) {
     const float mu = mean[row], r = rstd[row];
-    for_each_16(D, [&](int64_t d, int64_t n) {
-      const f32x16 g = load_at(dy + row * D, d, n);
-      const f32x16 xhat = (load_at(x + row * D, d, n) - mu) * r;
-      store_at(dw, d, load_at(dw, d, n) + g * xhat, n);
-      store_at(db, d, load_at(db, d, n) + g, n);
+    for_each_16(D - d, [&](int64_t i, int64_t n) {
+      const f32x16 g = load_at(dy + row * D + d, i, n);
+      const f32x16 xhat = (load_at(x + row * D + d, i, n) - mu) * r;
+      store_at(dw + d, i, load_at(dw + d, i, n) + g * xhat, n);
+      store_at(db + d, i, load_at(db + d, i, n) + g, n);
     });
   }
 }

@@ -13,18 +13,14 @@
 
 #include "cpp/ops/norm/modulated_layer_norm.h"
 
-#include <vector>
-
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/norm/modulated_layer_norm_kernels.h"
 #include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/row_sums.h"
 
 namespace srpo::cpu {
 namespace {
-
-// Rows of one partial sum of dscale and dshift. Fixed, so that the sums do not depend on threads.
-constexpr int64_t kRowsOfPart = 64;
 
 const ModulatedLayerNormTables& tables() {
   static const auto& best =
@@ -56,30 +52,22 @@ void forward(const ModulatedLayerNormForward& op) {
 
 template <typename T>
 void backward(const ModulatedLayerNormBackward& op) {
-  const auto [B, L, D] = op.x.sizes<3>();
+  const int64_t B = op.x.dim(0), L = op.x.dim(1), D = op.x.dim(2);
   const T *dy = op.dy.data<T>(), *x = op.x.data<T>(), *scale = op.scale.data<T>();
   const float *mean = op.mean.data<float>(), *rstd = op.rstd.data<float>();
-  parallel_ranges(B * L, rows_of_range(D), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D,
-                              scale + row / L * D, mean[row], rstd[row], D);
-  });
-
-  const int64_t parts = (L + kRowsOfPart - 1) / kRowsOfPart;
-  std::vector<float> sums(B * parts * 2 * D, 0.f);
-  parallel_blocks(B * parts, [&](int64_t block) {
-    const int64_t first = block / parts * L + block % parts * kRowsOfPart;
-    const int64_t rows = std::min(kRowsOfPart, L - block % parts * kRowsOfPart);
-    float* part = sums.data() + block * 2 * D;
-    kernels<T>().backward_modulation(part, part + D, dy + first * D, x + first * D, mean + first,
-                                     rstd + first, rows, D);
+  const auto sums = sum_rows(B, L, 2 * D, [&](float* part, int64_t first, int64_t count) {
+    for (int64_t begin = first, end = first + count; begin < end; begin += kRowsInCache) {
+      const int64_t n = std::min(kRowsInCache, end - begin);
+      for (int64_t row = begin; row < begin + n; ++row)
+        kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D,
+                                scale + row / L * D, mean[row], rstd[row], D);
+      kernels<T>().backward_modulation(part, part + D, dy + begin * D, x + begin * D, mean + begin,
+                                       rstd + begin, n, D);
+    }
   });
   for (int64_t b = 0; b < B; ++b) {
-    float* total = sums.data() + b * parts * 2 * D;
-    for (int64_t part = 1; part < parts; ++part)
-      for (int64_t i = 0; i < 2 * D; ++i) total[i] += total[part * 2 * D + i];
-    write(op.dscale.data<T>() + b * D, total, D);
-    write(op.dshift.data<T>() + b * D, total + D, D);
+    write(op.dscale.data<T>() + b * D, sums.data() + b * 2 * D, D);
+    write(op.dshift.data<T>() + b * D, sums.data() + b * 2 * D + D, D);
   }
 }
 

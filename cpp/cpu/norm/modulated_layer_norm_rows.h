@@ -60,13 +60,34 @@ void backward_x_row(T* dx, const T* dy, const T* x, const T* scale, float mean, 
 template <typename T>
 void backward_modulation_rows(float* dscale, float* dshift, const T* dy, const T* x,
                               const float* mean, const float* rstd, int64_t rows, int64_t D) {
-  for (int64_t row = 0; row < rows; ++row) {
+  constexpr int64_t kTile = 64;  // channels whose sums stay in registers over the rows
+  int64_t d = 0;
+  for (; d + kTile <= D; d += kTile) {
+    f32x16 scale_sums[4], shift_sums[4];
+    for (int i = 0; i < 4; ++i) {
+      scale_sums[i] = load(dscale + d + 16 * i);
+      shift_sums[i] = load(dshift + d + 16 * i);
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      const float mu = mean[row], r = rstd[row];
+      for (int i = 0; i < 4; ++i) {
+        const f32x16 g = load(dy + row * D + d + 16 * i);
+        scale_sums[i] += g * ((load(x + row * D + d + 16 * i) - mu) * r);
+        shift_sums[i] += g;
+      }
+    }
+    for (int i = 0; i < 4; ++i) {
+      store(dscale + d + 16 * i, scale_sums[i]);
+      store(dshift + d + 16 * i, shift_sums[i]);
+    }
+  }
+  for (int64_t row = 0; row < rows && d < D; ++row) {
     const float mu = mean[row], r = rstd[row];
-    for_each_16(D, [&](int64_t d, int64_t n) {
-      const f32x16 g = load_at(dy + row * D, d, n);
-      const f32x16 xhat = (load_at(x + row * D, d, n) - mu) * r;
-      store_at(dscale, d, load_at(dscale, d, n) + g * xhat, n);
-      store_at(dshift, d, load_at(dshift, d, n) + g, n);
+    for_each_16(D - d, [&](int64_t i, int64_t n) {
+      const f32x16 g = load_at(dy + row * D + d, i, n);
+      const f32x16 xhat = (load_at(x + row * D + d, i, n) - mu) * r;
+      store_at(dscale + d, i, load_at(dscale + d, i, n) + g * xhat, n);
+      store_at(dshift + d, i, load_at(dshift + d, i, n) + g, n);
     });
   }
 }

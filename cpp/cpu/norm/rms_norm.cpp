@@ -46,16 +46,19 @@ void backward(const RmsNormBackward& op) {
   const int64_t rows = op.x.rows(), D = op.x.dim(-1);
   const T *dy = op.dy.data<T>(), *x = op.x.data<T>(), *w = op.w.data<T>();
   const float* rstd = op.rstd.data<float>();
-  if (op.dx)
-    parallel_ranges(rows, rows_of_range(D), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D, w, rstd[row],
-                                D);
-    });
-  if (!op.dw) return;
+  const auto backward_x = [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; op.dx && row < end; ++row)
+      kernels<T>().backward_x(op.dx.data<T>() + row * D, dy + row * D, x + row * D, w, rstd[row],
+                              D);
+  };
+  if (!op.dw) return parallel_ranges(rows, rows_of_range(D), backward_x);
 
   const auto sums = sum_rows(1, rows, D, [&](float* part, int64_t first, int64_t count) {
-    kernels<T>().backward_weight(part, dy + first * D, x + first * D, rstd + first, count, D);
+    for (int64_t row = first, end = first + count; row < end; row += kRowsInCache) {
+      const int64_t n = std::min(kRowsInCache, end - row);
+      backward_x(row, row + n);
+      kernels<T>().backward_weight(part, dy + row * D, x + row * D, rstd + row, n, D);
+    }
   });
   add_to(op.dw.data<float>(), sums.data(), D);
 }

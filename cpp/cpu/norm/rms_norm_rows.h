@@ -44,13 +44,24 @@ void backward_x_row(T* dx, const T* dy, const T* x, const T* w, float rstd, int6
 template <typename T>
 void backward_weight_rows(float* dw, const T* dy, const T* x, const float* rstd, int64_t rows,
                           int64_t D) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const float r = rstd[row];
-    for_each_16(D, [&](int64_t d, int64_t n) {
-      const f32x16 xhat = load_at(x + row * D, d, n) * r;
-      store_at(dw, d, load_at(dw, d, n) + load_at(dy + row * D, d, n) * xhat, n);
-    });
+  constexpr int64_t kTile = 64;  // channels whose sums stay in registers over the rows
+  int64_t d = 0;
+  for (; d + kTile <= D; d += kTile) {
+    f32x16 sums[4];
+    for (int i = 0; i < 4; ++i) sums[i] = load(dw + d + 16 * i);
+    for (int64_t row = 0; row < rows; ++row)
+      for (int i = 0; i < 4; ++i) {
+        const int64_t at = row * D + d + 16 * i;
+        sums[i] += load(dy + at) * (load(x + at) * rstd[row]);
+      }
+    for (int i = 0; i < 4; ++i) store(dw + d + 16 * i, sums[i]);
   }
+  for (int64_t row = 0; row < rows && d < D; ++row)
+    for_each_16(D - d, [&](int64_t i, int64_t n) {
+      const f32x16 xhat = load_at(x + row * D + d, i, n) * rstd[row];
+      const f32x16 g = load_at(dy + row * D + d, i, n);
+      store_at(dw + d, i, load_at(dw + d, i, n) + g * xhat, n);
+    });
 }
 
 }  // namespace

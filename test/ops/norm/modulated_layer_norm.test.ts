@@ -1,3 +1,4 @@
+import { backward } from "../../../ts/autograd/backward.js";
 import { modulatedLayerNorm } from "../../../ts/ops/index.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
 import { tensor } from "../../../ts/tensor/tensor.js";
@@ -7,6 +8,7 @@ import {
   checkBfloat16,
   checkGradients,
   forEachDevice,
+  leaf,
   randn,
   refuses,
   toFloat64,
@@ -67,7 +69,12 @@ forEachDevice("modulatedLayerNorm", (test, device) => {
   test("the bits do not depend on the number of threads", async () => {
     const x = randn([2, 300, 65], { device });
     const [scale, shift] = [randn([2, 65], { device }), randn([2, 65], { device })];
-    await assertSameBitsForThreads(() => [modulatedLayerNorm(x, scale, shift)]);
+    await assertSameBitsForThreads(() => {
+      const leaves = [leaf(x), leaf(scale), leaf(shift)] as const;
+      const y = modulatedLayerNorm(...leaves);
+      backward(y, x);
+      return [y, ...leaves.map((t) => t.grad!)];
+    });
   });
 
   test("a scale of the wrong width is named", () => {
