@@ -22,7 +22,7 @@ using u16x16 = uint16_t __attribute__((vector_size(32)));
 using bf16_bits = uint16_t;
 
 SRPO_INLINE f32x16 splat(float value) {
-  return f32x16{} + value;
+  return value - f32x16{};  // 0 + value would turn -0 into 0, and so cost an addition
 }
 
 SRPO_INLINE f32x16 load(const float* p) {

@@ -46,7 +46,7 @@ function opponent() {
       child.stdin.write(`${JSON.stringify(message)}\n`);
       const { value, done } = await lines.next();
       if (done === true) throw new Error("the python process ended");
-      return String(value);
+      return value;
     },
     end: () => child.stdin.end(),
   };

@@ -27,7 +27,9 @@ namespace srpo::cpu {
 namespace {
 
 const AttentionTables& tables() {
-  static const auto& best = best_of(attention_generic, attention_avx2, attention_avx512);
+  static const auto& best = isa().avx512_bf16
+                                ? attention_avx512_bf16
+                                : best_of(attention_generic, attention_avx2, attention_avx512);
   return best;
 }
 

@@ -65,15 +65,15 @@ struct AttentionBackwardTask {
 
 static constexpr int64_t attention_forward_scratch(int64_t Dh) {
   const auto [keys, queries, task] = attention_blocks(Dh);
-  // kt, v; q, out; scores; mask, bias row; maximum, factor; sums
-  return Dh * padded(keys) + keys * padded(Dh) + 2 * task * padded(Dh) + queries * padded(keys) +
-         2 * padded(keys) + 2 * up_to_16(task) + 16 * task;
+  // kt, v; q, out; scores, p; mask, bias row; maximum, factor; sums
+  return Dh * padded(keys) + keys * padded(Dh) + 2 * task * padded(Dh) +
+         2 * queries * padded(keys) + 2 * padded(keys) + 2 * up_to_16(task) + 16 * task;
 }
 static constexpr int64_t attention_backward_scratch(int64_t Dh) {
   const auto [keys, queries, task] = attention_blocks(Dh);
-  // kt, vt; k, dk, dv; q, dout; p, ds; mask, bias row
+  // kt, vt; k, dk, dv; q, dout; p, ds, and both in pairs; mask, bias row
   return 2 * Dh * padded(keys) + 3 * keys * padded(Dh) + 2 * queries * padded(Dh) +
-         2 * queries * padded(keys) + 2 * padded(keys);
+         4 * queries * padded(keys) + 2 * padded(keys);
 }
 
 template <typename T>
@@ -95,5 +95,6 @@ struct AttentionTables {
 extern const AttentionTables attention_generic;
 extern const AttentionTables attention_avx2;
 extern const AttentionTables attention_avx512;
+extern const AttentionTables attention_avx512_bf16;
 
 }  // namespace srpo::cpu

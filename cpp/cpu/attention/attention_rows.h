@@ -148,11 +148,23 @@ void finish_scores(const AttentionScores<T>& s, const KeyBlock& block, int64_t q
   }
 }
 
-/// One row of scores becomes probabilities relative to the highest score so far. `highest` and the
+SRPO_INLINE void store_rounded(float* p, f32x16 v) {
+  store(p, v);
+}
+SRPO_INLINE void store_rounded(bf16_bits* p, f32x16 v) {
+#ifdef __AVX512BF16__
+  const __m256bh half = _mm512_cvtneps_pbh((__m512)v);
+  std::memcpy(p, &half, sizeof half);
+#else
+  store(p, v);
+#endif
+}
+
+/// One row of scores becomes `probabilities` (which may lie in its place) relative to the highest score so far. `highest` and the
 /// sixteen partial `sums` go on from the blocks before; returns what those must be multiplied by.
-template <typename T>
+template <typename T, typename P>
 float softmax_row(const AttentionScores<T>& s, const KeyBlock& block, int64_t query, float* row,
-                  float* highest_score, float* sums) {
+                  P* probabilities, float* highest_score, float* sums) {
   const bool plain = is_plain(s, block, query);
   const float factor = plain ? s.scale * kLog2E : 1.f;
   if (!plain) finish_scores(s, block, query, row);
@@ -167,7 +179,7 @@ float softmax_row(const AttentionScores<T>& s, const KeyBlock& block, int64_t qu
   for (int64_t j = 0; j < block.count; j += 16) {
     const f32x16 p = power_of_two(load(row + j) * factor - reference);
     total += p;
-    store(row + j, p);
+    store_rounded(probabilities + j, p);
   }
   store(sums, total);
   *highest_score = now;
@@ -179,6 +191,23 @@ float* take(float*& scratch, int64_t n) {
   float* part = scratch;
   scratch += n;
   return part;
+}
+
+/// Divides the sums by their weights: out and lse of a task.
+template <typename T>
+void finish_rows(const AttentionForwardTask<T>& task, const float* out, const float* highest_score,
+                 const float* sums) {
+  const int64_t Dh = task.scores.Dh, D = padded(Dh), rows = task.end - task.first;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float total = sum(load(sums + 16 * i));
+    const float inverse = total == 0.f ? 0.f : 1.f / total;
+    task.lse[task.first + i] =
+        total == 0.f ? kInfinity : highest_score[i] * kLn2 + __builtin_logf(total);
+    T* to = task.out + (task.first + i) * task.out_stride;
+    for_each_16(Dh, [&](int64_t d, int64_t count) {
+      store_at(to, d, load(out + i * D + d) * inverse, count);
+    });
+  }
 }
 
 template <typename T>
@@ -214,23 +243,14 @@ void attention_forward_task(const AttentionForwardTask<T>& task) {
       if (j > 0 && s.causal && j >= task.first + i + m) continue;
       block_product(scores, K, {q + i * D, D, 1}, kt, K, m, up_to_16(n), Dh, Into::kSet);
       for (int64_t r = 0; r < m; ++r)
-        factor[r] = softmax_row(s, block, task.first + i + r, scores + r * K, highest_score + i + r,
-                                sums + 16 * (i + r));
+        factor[r] = softmax_row(s, block, task.first + i + r, scores + r * K, scores + r * K,
+                                highest_score + i + r, sums + 16 * (i + r));
       block_product(out + i * D, D, {scores, K, 1}, v, D, m, wide, n,
                     j == 0 ? Into::kSet : Into::kScaleAndAdd, factor);
     }
   }
 
-  for (int64_t i = 0; i < rows; ++i) {
-    const float total = sum(load(sums + 16 * i));
-    const float inverse = total == 0.f ? 0.f : 1.f / total;
-    task.lse[task.first + i] =
-        total == 0.f ? kInfinity : highest_score[i] * kLn2 + __builtin_logf(total);
-    T* to = task.out + (task.first + i) * task.out_stride;
-    for_each_16(Dh, [&](int64_t d, int64_t count) {
-      store_at(to, d, load(out + i * D + d) * inverse, count);
-    });
-  }
+  finish_rows(task, out, highest_score, sums);
 }
 
 /// p = the probabilities of a row, from its lse; ds = p * (dp - delta), in place of dp.
@@ -249,6 +269,18 @@ void probabilities_row(const AttentionScores<T>& s, const KeyBlock& block, int64
   if (dbias != nullptr)
     for_each_16(block.count, [&](int64_t j, int64_t count) {
       store_at(dbias, j, load_at(dbias, j, count) + load(ds + j), count);
+    });
+}
+
+/// dk and dv of keys [j, j + n) from their sums.
+template <typename T>
+void write_key_gradients(const AttentionBackwardTask<T>& task, const float* dk, const float* dv,
+                         int64_t j, int64_t n) {
+  const int64_t Dh = task.scores.Dh, D = padded(Dh);
+  for (int64_t r = 0; r < n; ++r)
+    for_each_16(Dh, [&](int64_t d, int64_t count) {
+      store_at(task.dk + (j + r) * Dh, d, load(dk + r * D + d) * task.scores.scale, count);
+      store_at(task.dv + (j + r) * Dh, d, load(dv + r * D + d), count);
     });
 }
 
@@ -299,11 +331,7 @@ void attention_backward_task(const AttentionBackwardTask<T>& task) {
       block_product(dq, wide, {ds, K, 1}, k, D, m, wide, n,
                     j == task.first ? Into::kSet : Into::kAdd);
     }
-    for (int64_t r = 0; r < n; ++r)
-      for_each_16(Dh, [&](int64_t d, int64_t count) {
-        store_at(task.dk + (j + r) * Dh, d, load(dk + r * D + d) * s.scale, count);
-        store_at(task.dv + (j + r) * Dh, d, load(dv + r * D + d), count);
-      });
+    write_key_gradients(task, dk, dv, j, n);
   }
 }
 
@@ -327,13 +355,22 @@ void sum_parts_of_row(T* to, const float* from, int64_t parts, int64_t stride, f
 
 }  // namespace
 
+#ifdef __AVX512BF16__
+#include "cpp/cpu/attention/attention_pairs.h"
+#else
+namespace {
+constexpr auto attention_forward_pairs = attention_forward_task<bf16_bits>;
+constexpr auto attention_backward_pairs = attention_backward_task<bf16_bits>;
+}  // namespace
+#endif
+
 namespace srpo::cpu {
 
 extern const AttentionTables SRPO_NAMED(attention_) = {
     .f32 = {attention_forward_task<float>, attention_backward_task<float>, dot_rows<float>,
             sum_parts_of_row<float>},
-    .bf16 = {attention_forward_task<bf16_bits>, attention_backward_task<bf16_bits>,
-             dot_rows<bf16_bits>, sum_parts_of_row<bf16_bits>},
+    .bf16 = {attention_forward_pairs, attention_backward_pairs, dot_rows<bf16_bits>,
+             sum_parts_of_row<bf16_bits>},
 };
 
 }  // namespace srpo::cpu

@@ -32,7 +32,22 @@ struct Left {
   int64_t row, column;
 };
 
-template <int kRows, int kVectors>
+/// What one word of a and b is: a float, or (where the cores multiply those) two bfloat16, of which K
+/// then counts pairs.
+struct Floats {
+  SRPO_INLINE static native_vector add_product(native_vector sum, float a, native_vector b) {
+    return sum + a * b;
+  }
+};
+#ifdef __AVX512BF16__
+struct Pairs {
+  SRPO_INLINE static native_vector add_product(native_vector sum, float a, native_vector b) {
+    return (native_vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_ps(a), (__m512bh)b);
+  }
+};
+#endif
+
+template <typename Word, int kRows, int kVectors>
 void tile(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, int64_t K, Into into,
           const float* factor) {
   native_vector sums[kRows][kVectors] = {};
@@ -43,9 +58,10 @@ void tile(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, int64_t K,
     for (int j = 0; j < kVectors; ++j) right[j] = load_native(b + j * kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
-      const native_vector value = native_vector{} + left[i * a.row];
+      const float value = left[i * a.row];
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) sums[i][j] += value * right[j];
+      for (int j = 0; j < kVectors; ++j)
+        sums[i][j] = Word::add_product(sums[i][j], value, right[j]);
     }
     left += a.column;
     b += ldb;
@@ -62,13 +78,13 @@ void tile(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, int64_t K,
     }
 }
 
-template <int kVectors>
+template <typename Word, int kVectors>
 void rows_of_tiles(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, int64_t M, int64_t K,
                    Into into, const float* factor) {
   int64_t m = 0;
   const auto next = [&]<int kRows>() {
-    tile<kRows, kVectors>(c + m * ldc, ldc, {a.at + m * a.row, a.row, a.column}, b, ldb, K, into,
-                          factor == nullptr ? nullptr : factor + m);
+    tile<Word, kRows, kVectors>(c + m * ldc, ldc, {a.at + m * a.row, a.row, a.column}, b, ldb, K,
+                                into, factor == nullptr ? nullptr : factor + m);
     m += kRows;
   };
   while (m + kTileRows <= M) next.template operator()<kTileRows>();
@@ -81,6 +97,7 @@ void rows_of_tiles(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, i
 
 /// c [M, N] of `into` with a [M, K] b [K, N]; N is a multiple of sixteen, rows of b and c whole.
 /// `factor` [M] is what kScaleAndAdd multiplies c's rows by.
+template <typename Word = Floats>
 void block_product(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, int64_t M, int64_t N,
                    int64_t K, Into into, const float* factor = nullptr) {
   constexpr int64_t kDepth = 160;  // rows of b in the first-level cache at a time
@@ -91,10 +108,10 @@ void block_product(float* c, int64_t ldc, Left a, const float* b, int64_t ldb, i
     for (int64_t panel = 0; panel < panels; ++panel) {
       // Panels of nearly equal width: 5 vectors are 3 and 2, not 4 and 1.
       const int64_t width = (vectors - done + panels - panel - 1) / (panels - panel);
-      const auto rows = width == 1   ? rows_of_tiles<1>
-                        : width == 2 ? rows_of_tiles<2>
-                        : width == 3 ? rows_of_tiles<(kTileVectors < 3 ? 2 : 3)>
-                                     : rows_of_tiles<kTileVectors>;
+      const auto rows = width == 1   ? rows_of_tiles<Word, 1>
+                        : width == 2 ? rows_of_tiles<Word, 2>
+                        : width == 3 ? rows_of_tiles<Word, (kTileVectors < 3 ? 2 : 3)>
+                                     : rows_of_tiles<Word, kTileVectors>;
       rows(c + done * kLanes, ldc, {a.at + k * a.column, a.row, a.column},
            b + k * ldb + done * kLanes, ldb, M, depth, k == 0 ? into : Into::kAdd, factor);
       done += width;
