@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { cast } from "../../ts/ops/index.js";
+import { ParameterSet } from "../../ts/nn/parameter_set.js";
 import { AdamW } from "../../ts/optim/adamw.js";
 import { clipGradNorm, gradNorm } from "../../ts/optim/clip.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
@@ -98,6 +99,23 @@ forEachDevice("AdamW", (test, device) => {
     given.step({ lr: 1e-3 });
     own.step();
     assert.deepEqual(await a.weights.read(), await b.weights.read());
+  });
+
+  test("a model's ParameterSet is what it works on; padding stays zero", async () => {
+    const set = ParameterSet.create(
+      [
+        { name: "a", shape: [3], init: { kind: "ones" } },
+        { name: "b", shape: [2, 5], init: { kind: "ones" } },
+      ],
+      { dtype: "bfloat16", device, trainable: true },
+    );
+    set.get("b").grad!.copyFrom(randn([2, 5], { device }));
+    const adamw = new AdamW(set, { lr: 0.5 });
+    adamw.step({ gradNorm: gradNorm(set), maxGradNorm: 1 });
+    assert.ok((await set.get("b").read()).every((w) => Math.abs(Math.abs(w) - 0.5) < 1e-2));
+    const moved = (await set.weights.read()).filter((w) => w !== 0);
+    assert.equal(moved.length, 10);
+    set.dispose();
   });
 
   test("a float32 master survives in bfloat16 parameters", async () => {
