@@ -1,18 +1,20 @@
-// How a product is cut up. B is packed a chunk at a time, by all threads, then the rows of A are
-// shared out: a task packs its rows of A block by block along K and keeps its sums in a buffer of
-// its own until the last block, when each register tile goes through the epilogue while it is in
+// How a product is cut up. B is packed a chunk at a time, by all threads; then tiles of the output
+// are shared out. A task packs its rows of A block by block along K and keeps its sums in a buffer
+// of its own until the last block, when each register tile goes through the epilogue while it is in
 // the first-level cache.
 //
 //   for chunk of B's panels (at most kChunkBytes when packed):      in parallel: pack
 //     for task = (batch, rows of A, panels of the chunk):           in parallel:
 //       for block of K:  pack A;  for panel:  for tile of rows:  micro kernel; at the end, epilogue
+//
+// What would cost more to pack than it saves is read where it lies: A when B is narrow, B when A is
+// short. Few rows of A against rows of B along the depth are dot products, with no packing at all.
 
 #include "cpp/cpu/gemm/gemm.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <new>
-#include <tuple>
 
 #include "cpp/cpu/gemm/gemm_kernels.h"
 #include "cpp/cpu/isa.h"
@@ -22,7 +24,9 @@ namespace srpo::cpu {
 namespace {
 
 constexpr size_t kChunkBytes = size_t{8} << 20;  // packed B: a share of the last-level cache
-constexpr int64_t kRowsOfTask = 96;
+constexpr int64_t kRowsOfTask = 192;    // with a block of K: a share of the second-level cache
+constexpr int64_t kWidthToPackA = 256;  // columns of B from which packing A pays
+constexpr int64_t kRowsToPackB = 48;    // rows of A from which packing B that can be read pays
 
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -61,34 +65,67 @@ const GemmTables& tables() {
   return best;
 }
 
+const GemmKernel& kernel_for(DType dtype) {
+  if (dtype == DType::kFloat32) return tables().f32;
+  return isa().avx512_bf16 ? gemm_avx512_bf16 : tables().bf16;
+}
+
 struct Plan {
   const Gemm& g;
   const GemmKernel& kernel;
   GemmFinish finish;
-  int64_t depth;        // K, padded to the unit
+  int64_t input_bytes;  // of an element of A and B
   int64_t panels;       // of B, one batch
   int64_t panel_bytes;  // of one panel of B, all of K
-  int64_t input_bytes;  // of an element of A and B
+  bool dots;            // no panels at all
+  bool reads_a;         // no panels of A
+  bool reads_b;         // no panels of B but for the last columns
 };
+
+Plan plan_for(const Gemm& g) {
+  const GemmKernel& kernel = kernel_for(g.dtype);
+  const bool a_along = g.a.data != nullptr && g.a.column_stride == 1;
+  const bool b_along = g.b.data != nullptr && g.b.row_stride == 1;
+  const bool b_across = g.b.data != nullptr && g.b.column_stride == 1;
+  return {
+      .g = g,
+      .kernel = kernel,
+      .finish = g.output_dtype == DType::kBFloat16 ? tables().finish_bf16 : tables().finish_f32,
+      .input_bytes = static_cast<int64_t>(size_of(g.dtype)),
+      .panels = ceil_div(g.N, kernel.nr),
+      .panel_bytes = ceil_div(g.K, kernel.unit) * kernel.unit * kernel.nr * kernel.element_bytes,
+      .dots = kernel.dot != nullptr && a_along && b_along && g.M <= kDotRows,
+      .reads_a = kernel.reads_a && a_along && (g.N < kWidthToPackA || g.M < kernel.mr),
+      .reads_b = kernel.reads_b && b_across && g.M < kRowsToPackB,
+  };
+}
 
 const char* at(const GemmOperand& m, const Plan& p, int64_t batch, int64_t row, int64_t column) {
   const int64_t offset = batch * m.batch_stride + row * m.row_stride + column * m.column_stride;
   return static_cast<const char*>(m.data) + offset * p.input_bytes;
 }
 
+int64_t columns_of(const Plan& p, int64_t panel) {
+  return std::min<int64_t>(p.kernel.nr, p.g.N - panel * p.kernel.nr);
+}
+
+/// Whether this panel of B is read where it lies.
+bool reads_panel(const Plan& p, int64_t panel) {
+  return p.dots || (p.reads_b && columns_of(p, panel) == p.kernel.nr);
+}
+
 void pack_b_panel(const Plan& p, char* to, int64_t batch, int64_t panel) {
-  const auto& [g, kernel] = std::tie(p.g, p.kernel);
-  const int64_t column = panel * kernel.nr;
-  const int64_t lines = std::min<int64_t>(kernel.nr, g.N - column);
+  const Gemm& g = p.g;
+  const GemmKernel& kernel = p.kernel;
+  const int64_t column = panel * kernel.nr, lines = columns_of(p, panel);
   if (g.b.data != nullptr) {
     kernel.pack_b(to, at(g.b, p, batch, 0, column), lines, g.K, g.b.column_stride, g.b.row_stride);
     return;
   }
-  // Rows along N, staged some at a time.
-  const int64_t rows = 64;
-  char* staged = staging.room<char>(static_cast<size_t>(rows * kernel.nr * p.input_bytes));
-  for (int64_t k = 0; k < g.K; k += rows) {
-    const int64_t count = std::min(rows, g.K - k);
+  constexpr int64_t kRows = 64;  // a multiple of every unit
+  char* staged = staging.room<char>(static_cast<size_t>(kRows * kernel.nr * p.input_bytes));
+  for (int64_t k = 0; k < g.K; k += kRows) {
+    const int64_t count = std::min(kRows, g.K - k);
     for (int64_t i = 0; i < count; ++i)
       g.b.rows.make(g.b.rows.context, batch, k + i, column, lines,
                     staged + i * kernel.nr * p.input_bytes);
@@ -99,7 +136,8 @@ void pack_b_panel(const Plan& p, char* to, int64_t batch, int64_t panel) {
 /// Rows [row, row + rows) and [k, k + depth) of A into panels of mr rows.
 void pack_a_block(const Plan& p, char* to, int64_t batch, int64_t row, int64_t rows, int64_t k,
                   int64_t depth) {
-  const auto& [g, kernel] = std::tie(p.g, p.kernel);
+  const Gemm& g = p.g;
+  const GemmKernel& kernel = p.kernel;
   const int64_t padded = ceil_div(depth, kernel.unit) * kernel.unit;
   for (int64_t i = 0; i < rows; i += kernel.mr) {
     const int64_t lines = std::min<int64_t>(kernel.mr, rows - i);
@@ -129,39 +167,63 @@ GemmOutput output_of(const Gemm& g, int64_t batch) {
 
 struct Task {
   int64_t batch, row, rows, panel, panels;
+  const char* chunk;  // the first of its panels
 };
 
-void run_task(const Plan& p, const Task& t, const char* chunk) {
-  const auto& [g, kernel] = std::tie(p.g, p.kernel);
-  const int64_t tiles = ceil_div(t.rows, kernel.mr);
-  const int64_t width = t.panels * kernel.nr;
-  const int64_t block = std::min<int64_t>(kernel.depth, p.depth);
-  char* a =
-      packed_a.room<char>(static_cast<size_t>(tiles * kernel.mr * block * kernel.element_bytes));
-  float* sums =
-      tile_sums.room<float>(static_cast<size_t>(tiles * kernel.mr * width) * sizeof(float));
+void finish_tile(const Plan& p, const GemmOutput& output, int64_t batch, int64_t row,
+                 int64_t column, int64_t rows, int64_t columns, float* sums) {
+  const GemmEpilogue& own = p.g.epilogue;
+  if (own.run != nullptr)
+    own.run(own.context, batch, row, column, rows, columns, sums, p.kernel.nr);
+  else
+    p.finish(output, row, column, rows, columns, sums, p.kernel.nr);
+}
+
+void run_dots(const Plan& p, const Task& t) {
+  const Gemm& g = p.g;
+  float* sums = tile_sums.room<float>(static_cast<size_t>(t.rows * p.kernel.nr) * sizeof(float));
+  const GemmOutput output = output_of(g, t.batch);
+  for (int64_t panel = t.panel; panel < t.panel + t.panels; ++panel) {
+    const int64_t column = panel * p.kernel.nr, columns = columns_of(p, panel);
+    p.kernel.dot(sums, at(g.a, p, t.batch, t.row, 0), at(g.b, p, t.batch, 0, column), g.K, t.rows,
+                 columns, g.a.row_stride, g.b.column_stride);
+    finish_tile(p, output, t.batch, t.row, column, t.rows, columns, sums);
+  }
+}
+
+void run_tiles(const Plan& p, const Task& t) {
+  const Gemm& g = p.g;
+  const GemmKernel& kernel = p.kernel;
+  const int64_t tiles = ceil_div(t.rows, kernel.mr), block = std::min<int64_t>(kernel.depth, g.K);
+  const int64_t tile_size = kernel.mr * kernel.nr;
+  const int64_t block_bytes =
+      tiles * kernel.mr * ceil_div(block, kernel.unit) * kernel.unit * kernel.element_bytes;
+  const bool one_block = block == g.K;  // sums of a tile need not outlive it
+  char* a = p.reads_a ? nullptr : packed_a.room<char>(static_cast<size_t>(block_bytes + 64));
+  float* sums = tile_sums.room<float>(
+      static_cast<size_t>(tile_size * (one_block ? 1 : tiles * t.panels)) * sizeof(float));
   const GemmOutput output = output_of(g, t.batch);
 
   for (int64_t k = 0; k < g.K; k += block) {
     const int64_t depth = std::min(block, g.K - k);
     const int64_t padded = ceil_div(depth, kernel.unit) * kernel.unit;
     const bool last = k + block >= g.K;
-    pack_a_block(p, a, t.batch, t.row, t.rows, k, depth);
-    for (int64_t panel = 0; panel < t.panels; ++panel) {
-      const char* b = chunk + panel * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
-      const int64_t column = (t.panel + panel) * kernel.nr;
-      const int64_t columns = std::min<int64_t>(kernel.nr, g.N - column);
+    if (!p.reads_a) pack_a_block(p, a, t.batch, t.row, t.rows, k, depth);
+    for (int64_t i = 0; i < t.panels; ++i) {
+      const int64_t panel = t.panel + i, column = panel * kernel.nr;
+      const bool in_place = reads_panel(p, panel);
+      const char* b = in_place ? at(g.b, p, t.batch, k, column)
+                               : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
       for (int64_t tile = 0; tile < tiles; ++tile) {
-        float* c = sums + (panel * tiles + tile) * kernel.mr * kernel.nr;
-        kernel.micro(c, kernel.nr, a + tile * kernel.mr * padded * kernel.element_bytes, b, padded,
-                     k > 0);
-        if (!last) continue;
         const int64_t row = t.row + tile * kernel.mr;
         const int64_t rows = std::min<int64_t>(kernel.mr, t.row + t.rows - row);
-        if (g.epilogue.run != nullptr)
-          g.epilogue.run(g.epilogue.context, t.batch, row, column, rows, columns, c, kernel.nr);
-        else
-          p.finish(output, row, column, rows, columns, c, kernel.nr);
+        float* c = one_block ? sums : sums + (i * tiles + tile) * tile_size;
+        kernel.micro(c,
+                     p.reads_a ? at(g.a, p, t.batch, row, k)
+                               : a + tile * kernel.mr * padded * kernel.element_bytes,
+                     b, depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
+                     k > 0);
+        if (last) finish_tile(p, output, t.batch, row, column, rows, columns_of(p, panel), c);
       }
     }
   }
@@ -169,48 +231,42 @@ void run_task(const Plan& p, const Task& t, const char* chunk) {
 
 /// Packs `panels` panels of each of `batches` and multiplies all of A's rows with them.
 void run_chunk(const Plan& p, int64_t batch, int64_t batches, int64_t panel, int64_t panels) {
-  char* chunk = packed_b.room<char>(static_cast<size_t>(batches * panels * p.panel_bytes));
-  parallel_blocks(batches * panels, [&](int64_t i) {
-    pack_b_panel(p, chunk + i * p.panel_bytes, batch + i / panels, panel + i % panels);
-  });
+  const Gemm& g = p.g;
+  char* chunk = nullptr;
+  if (!reads_panel(p, panel + panels - 1)) {
+    chunk = packed_b.room<char>(static_cast<size_t>(batches * panels * p.panel_bytes));
+    const int64_t first = p.reads_b ? panels - 1 : 0, packed = panels - first;
+    parallel_blocks(batches * packed, [&](int64_t i) {
+      const int64_t b = i / packed, at = first + i % packed;
+      pack_b_panel(p, chunk + (b * panels + at) * p.panel_bytes, batch + b, panel + at);
+    });
+  }
 
-  const int64_t mr = p.kernel.mr;
-  const int64_t rows = std::min(ceil_div(p.g.M, mr) * mr, ceil_div(kRowsOfTask, mr) * mr);
-  const int64_t row_blocks = ceil_div(p.g.M, rows);
-  const int64_t wanted = 4 * threads();
-  const int64_t column_blocks =
-      std::clamp<int64_t>(ceil_div(wanted, row_blocks * batches), 1, panels);
-  const int64_t panels_of_task = ceil_div(panels, column_blocks);
-  const int64_t groups = ceil_div(panels, panels_of_task);
+  const int64_t mr = p.kernel.mr, wanted = 4 * threads();
+  int64_t rows = p.dots ? g.M : std::min(ceil_div(g.M, mr), kRowsOfTask / mr) * mr;
+  const int64_t columns = std::clamp<int64_t>(wanted / (ceil_div(g.M, rows) * batches), 1, panels);
+  const int64_t panels_of_task = ceil_div(panels, columns),
+                groups = ceil_div(panels, panels_of_task);
+  const int64_t row_blocks = ceil_div(g.M, rows);
   parallel_blocks(batches * row_blocks * groups, [&](int64_t i) {
-    const int64_t group = i % groups, row_block = i / groups % row_blocks,
-                  b = i / groups / row_blocks;
-    const int64_t first = group * panels_of_task;
-    run_task(p,
-             {.batch = batch + b,
-              .row = row_block * rows,
-              .rows = std::min(rows, p.g.M - row_block * rows),
-              .panel = panel + first,
-              .panels = std::min(panels_of_task, panels - first)},
-             chunk + (b * panels + first) * p.panel_bytes);
+    const int64_t group = i % groups, row = i / groups % row_blocks * rows;
+    const int64_t b = i / groups / row_blocks, first = group * panels_of_task;
+    const Task task = {
+        .batch = batch + b,
+        .row = row,
+        .rows = std::min(rows, g.M - row),
+        .panel = panel + first,
+        .panels = std::min(panels_of_task, panels - first),
+        .chunk = chunk + (b * panels + first) * p.panel_bytes,
+    };
+    p.dots ? run_dots(p, task) : run_tiles(p, task);
   });
 }
 
 }  // namespace
 
 void gemm(const Gemm& g) {
-  const bool bf16 = g.dtype == DType::kBFloat16;
-  const GemmKernel& kernel = bf16 ? tables().bf16 : tables().f32;
-  const int64_t depth = ceil_div(g.K, kernel.unit) * kernel.unit;
-  const Plan plan = {
-      .g = g,
-      .kernel = kernel,
-      .finish = g.output_dtype == DType::kBFloat16 ? tables().finish_bf16 : tables().finish_f32,
-      .depth = depth,
-      .panels = ceil_div(g.N, kernel.nr),
-      .panel_bytes = depth * kernel.nr * kernel.element_bytes,
-      .input_bytes = static_cast<int64_t>(size_of(g.dtype)),
-  };
+  const Plan plan = plan_for(g);
   const int64_t room = std::max<int64_t>(1, static_cast<int64_t>(kChunkBytes) / plan.panel_bytes);
   if (plan.panels <= room) {
     const int64_t batches = std::min(g.batch, room / plan.panels);

@@ -5,15 +5,23 @@
 
 namespace srpo::cpu {
 
-/// Copies a block of a matrix into panels of `width` rows (of A) or columns (of B): `lines` of them
-/// from `from`, `line_stride` apart, each `depth` elements `depth_stride` apart. Missing lines and
-/// what fills depth up to a whole unit are zeros.
-using GemmPack = void (*)(void* to, const void* from, int64_t lines, int64_t depth,
+/// Copies a block of a matrix into a panel of mr rows (of A) or nr columns (of B): `lines` of them,
+/// at most the panel's width, `line_stride` apart, each `depth` elements `depth_stride` apart. Missing
+/// lines, and what fills depth up to a whole unit, are zeros. A panel of A may be written 64 bytes
+/// past its end.
+using GemmPack = void (*)(void* panel, const void* from, int64_t lines, int64_t depth,
                           int64_t line_stride, int64_t depth_stride);
 
-/// c[mr, nr] (row-major, `stride` floats a row) = or += the product of two panels of `depth`.
-using GemmMicro = void (*)(float* c, int64_t stride, const void* a, const void* b, int64_t depth,
-                           bool accumulate);
+/// c[rows, nr], rows at most mr, nr floats a row, = or += A B. A is a panel, or, with a_stride above
+/// 0, rows of the matrix itself, a_stride elements apart. B is a panel, or, with b_stride above 0,
+/// rows of the matrix itself, each nr elements or more. See GemmKernel for what is allowed.
+using GemmMicro = void (*)(float* c, const void* a, const void* b, int64_t depth, int64_t rows,
+                           int64_t a_stride, int64_t b_stride, bool accumulate);
+
+/// c[rows, nr], rows at most dot_rows, = A B^T for rows of A and B that lie along the depth: for so
+/// few rows of A that packing B would not pay. `columns` rows of B are there.
+using GemmDot = void (*)(float* c, const void* a, const void* b, int64_t depth, int64_t rows,
+                         int64_t columns, int64_t a_stride, int64_t b_stride);
 
 /// The sums of a tile to where they belong; `out` and its companions already point to the batch.
 using GemmFinish = void (*)(const GemmOutput& output, int64_t row, int64_t column, int64_t rows,
@@ -24,10 +32,16 @@ struct GemmKernel {
   int mr, nr;
   int unit;           // depth is padded to a multiple
   int element_bytes;  // of a panel
-  int depth;          // depth of a block: a panel of B stays in the first-level cache
+  int depth;          // of a block: a panel of B stays in the first-level cache
+  bool reads_a;       // micro can do without a panel of A whose rows lie along the depth
+  bool reads_b;       // ... of B whose rows lie along the columns
   GemmPack pack_a, pack_b;
   GemmMicro micro;
+  GemmDot dot;
 };
+
+/// Rows of A up to which `dot` is used.
+constexpr int64_t kDotRows = 24;
 
 struct GemmTables {
   GemmKernel f32;   // from float
@@ -38,5 +52,7 @@ struct GemmTables {
 extern const GemmTables gemm_generic;
 extern const GemmTables gemm_avx2;
 extern const GemmTables gemm_avx512;
+/// From bfloat16, by dot products of pairs.
+extern const GemmKernel gemm_avx512_bf16;
 
 }  // namespace srpo::cpu

@@ -1,56 +1,84 @@
-// The kernels of the matrix product for whatever target the including file has set: packing, the
-// register tile, and what is done to finished sums.
+// The kernels of the matrix product in float, for whatever target the including file has set, which
+// also says how many floats its registers hold (SRPO_GEMM_LANES): packing, the register tile, dot
+// products, and what is done to finished sums.
 #include "cpp/cpu/activation.h"
 #include "cpp/cpu/gemm/gemm_kernels.h"
 #include "cpp/cpu/vector.h"
+
+#if SRPO_GEMM_LANES == 16
+#include "cpp/cpu/gemm/gemm_transpose.h"
+#endif
 
 namespace {
 
 using srpo::cpu::GemmKernel;
 using srpo::cpu::GemmOutput;
 using srpo::cpu::GemmTables;
+using srpo::cpu::kDotRows;
 
-// A register tile of kRows x (kVectors * lanes). 32 registers on AVX-512 hold 12 x 2 sums, two
+// A register tile of kRows x (kVectors * kLanes). The 32 registers of AVX-512 hold 12 x 2 sums, two
 // vectors of B and a value of A; 16 hold 6 x 2 (AVX2), or 4 x 2 and the products (SSE).
-#if defined(__AVX512F__)
-using Vector = f32x16;
-constexpr int kRows = 12, kVectors = 2;
-#elif defined(__AVX2__)
-using Vector = float __attribute__((vector_size(32)));
-constexpr int kRows = 6, kVectors = 2;
-#else
-using Vector = float __attribute__((vector_size(16)));
-constexpr int kRows = 4, kVectors = 2;
-#endif
-constexpr int kLanes = sizeof(Vector) / sizeof(float);
+constexpr int kLanes = SRPO_GEMM_LANES, kVectors = 2;
+constexpr int kRows = kLanes == 16 ? 12 : kLanes == 8 ? 6 : 4;
 constexpr int kColumns = kVectors * kLanes;
 constexpr int kDepth = 256;  // 32 columns of it are 32 KiB
 
-void micro(float* c, int64_t stride, const void* panel_a, const void* panel_b, int64_t depth,
-           bool accumulate) {
-  const float* a = static_cast<const float*>(panel_a);
-  const float* b = static_cast<const float*>(panel_b);
-  Vector sums[kRows][kVectors] = {};
+using Vector = float __attribute__((vector_size(kLanes * 4)));
+using VectorAt = float __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+SRPO_INLINE Vector load_vector(const float* p) {
+  return *reinterpret_cast<const VectorAt*>(p);
+}
+SRPO_INLINE void store_vector(float* p, Vector v) {
+  *reinterpret_cast<VectorAt*>(p) = v;
+}
+
+/// Element (i, k) of A is a[i * a_row + k * a_column].
+template <int rows>
+SRPO_INLINE void tile(float* c, const float* a, const float* b, int64_t depth, int64_t a_row,
+                      int64_t a_column, int64_t b_stride, bool accumulate) {
+  Vector sums[rows][kVectors] = {};
   for (int64_t k = 0; k < depth; ++k) {
     Vector column[kVectors];
-    std::memcpy(&column, b, sizeof column);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sums[i][j] += a[i] * column[j];
-    a += kRows;
-    b += kColumns;
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) column[j] = load_vector(b + j * kLanes);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sums[i][j] += a[i * a_row] * column[j];
+    a += a_column;
+    b += b_stride;
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    float* to = c + i * stride;
-    if (accumulate) {
-      Vector before[kVectors];
-      std::memcpy(&before, to, sizeof before);
-      for (int j = 0; j < kVectors; ++j) sums[i][j] += before[j];
+#pragma GCC unroll 12
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) {
+      float* to = c + i * kColumns + j * kLanes;
+      store_vector(to, accumulate ? sums[i][j] + load_vector(to) : sums[i][j]);
     }
-    std::memcpy(to, &sums[i], sizeof sums[i]);
-  }
+}
+
+template <int rows>
+void tile_of(float* c, const float* a, const float* b, int64_t depth, int64_t a_stride,
+             int64_t b_stride, bool accumulate) {
+  if (a_stride == 0 && b_stride == 0)
+    tile<rows>(c, a, b, depth, 1, kRows, kColumns, accumulate);
+  else if (a_stride == 0)
+    tile<rows>(c, a, b, depth, 1, kRows, b_stride, accumulate);
+  else
+    tile<rows>(c, a, b, depth, a_stride, 1, b_stride == 0 ? kColumns : b_stride, accumulate);
+}
+
+void micro(float* c, const void* panel_a, const void* panel_b, int64_t depth, int64_t rows,
+           int64_t a_stride, int64_t b_stride, bool accumulate) {
+  const float* a = static_cast<const float*>(panel_a);
+  const float* b = static_cast<const float*>(panel_b);
+  const auto run = rows > 8   ? tile_of<kRows>
+                   : rows > 4 ? tile_of < kRows < 8 ? kRows : 8 >
+                   : rows > 2 ? tile_of<4>
+                   : rows > 1 ? tile_of<2>
+                              : tile_of<1>;
+  run(c, a, b, depth, a_stride, b_stride, accumulate);
 }
 
 SRPO_INLINE float value_of(float v) {
@@ -63,38 +91,80 @@ SRPO_INLINE float value_of(bf16_bits v) {
   return f;
 }
 
-/// Sixteen rows of sixteen, transposed in registers' worth of memory that the compiler keeps in them.
-template <typename T>
-SRPO_INLINE void transpose_16(float* to, int64_t to_stride, const T* from, int64_t from_stride,
-                              int lines) {
-  for (int i = 0; i < lines; ++i)
-    for (int k = 0; k < 16; ++k) to[k * to_stride + i] = value_of(from[i * from_stride + k]);
+/// Lines that lie along the depth.
+template <typename T, int width>
+void pack_along(float* panel, const T* from, int64_t lines, int64_t depth, int64_t line_stride) {
+#if SRPO_GEMM_LANES == 16
+  transpose_lines<width>(
+      reinterpret_cast<uint32_t*>(panel), lines, depth, [&](int64_t line, int64_t k, __mmask16 m) {
+        const T* p = from + line * line_stride + k;
+        if constexpr (sizeof(T) == 4)
+          return _mm512_maskz_loadu_epi32(m, p);
+        else
+          return _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, p)), 16);
+      });
+#else
+  for (int64_t i = 0; i < lines; ++i)
+    for (int64_t k = 0; k < depth; ++k) panel[k * width + i] = value_of(from[i * line_stride + k]);
+  for (int64_t i = lines; i < width; ++i)
+    for (int64_t k = 0; k < depth; ++k) panel[k * width + i] = 0.f;
+#endif
 }
 
-/// One panel: to[k][width].
+/// panel[k][width], floats.
 template <typename T, int width>
-void pack(void* panel, const void* matrix, int64_t lines, int64_t depth, int64_t line_stride,
+void pack(void* to, const void* matrix, int64_t lines, int64_t depth, int64_t line_stride,
           int64_t depth_stride) {
-  float* to = static_cast<float*>(panel);
+  float* panel = static_cast<float*>(to);
   const T* from = static_cast<const T*>(matrix);
-  if (lines < width) std::memset(to, 0, sizeof(float) * static_cast<size_t>(depth * width));
-  if (line_stride == 1) {
-    if (lines == width) {
-      for (int64_t k = 0; k < depth; ++k)
-        for (int i = 0; i < width; ++i) to[k * width + i] = value_of(from[k * depth_stride + i]);
-    } else {
-      for (int64_t k = 0; k < depth; ++k)
-        for (int i = 0; i < lines; ++i) to[k * width + i] = value_of(from[k * depth_stride + i]);
-    }
+  if (depth_stride == 1 && line_stride != 1) {
+    pack_along<T, width>(panel, from, lines, depth, line_stride);
     return;
   }
-  int64_t k = 0;
-  if (depth_stride == 1)
-    for (; k + 16 <= depth; k += 16)
-      transpose_16(to + k * width, width, from + k, line_stride, static_cast<int>(lines));
-  for (; k < depth; ++k)
-    for (int64_t i = 0; i < lines; ++i)
-      to[k * width + i] = value_of(from[i * line_stride + k * depth_stride]);
+  if (line_stride == 1 && lines == width) {
+    for (int64_t k = 0; k < depth; ++k)
+      for (int i = 0; i < width; ++i) panel[k * width + i] = value_of(from[k * depth_stride + i]);
+    return;
+  }
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t i = 0; i < width; ++i)
+      panel[k * width + i] = i < lines ? value_of(from[i * line_stride + k * depth_stride]) : 0.f;
+}
+
+/// Four rows of A with four of B at a time; sums lie along the depth until the end.
+template <typename T, int rows>
+void dot_rows(float* c, const T* a, const T* b, int64_t depth, int64_t columns, int64_t a_stride,
+              int64_t b_stride) {
+  for (int64_t j = 0; j < columns; j += 4) {
+    const T* line[4];
+    for (int l = 0; l < 4; ++l) line[l] = b + (j + l < columns ? j + l : j) * b_stride;
+    f32x16 sums[rows][4] = {};
+    for_each_16(depth, [&](int64_t k, int64_t n) {
+      f32x16 x[rows];
+#pragma GCC unroll 4
+      for (int i = 0; i < rows; ++i) x[i] = load_at(a + i * a_stride, k, n);
+#pragma GCC unroll 4
+      for (int l = 0; l < 4; ++l) {
+        const f32x16 w = load_at(line[l], k, n);
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; ++i) sums[i][l] += x[i] * w;
+      }
+    });
+    for (int i = 0; i < rows; ++i)
+      for (int l = 0; l < 4 && j + l < columns; ++l) c[i * kColumns + j + l] = sum(sums[i][l]);
+  }
+}
+
+template <typename T>
+void dot(float* c, const void* a_rows, const void* b_rows, int64_t depth, int64_t rows,
+         int64_t columns, int64_t a_stride, int64_t b_stride) {
+  const T* a = static_cast<const T*>(a_rows);
+  const T* b = static_cast<const T*>(b_rows);
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4)
+    dot_rows<T, 4>(c + i * kColumns, a + i * a_stride, b, depth, columns, a_stride, b_stride);
+  for (; i < rows; ++i)
+    dot_rows<T, 1>(c + i * kColumns, a + i * a_stride, b, depth, columns, a_stride, b_stride);
 }
 
 template <typename T, ActivationKind kind>
@@ -137,9 +207,12 @@ constexpr GemmKernel kFloatKernel = {
     .unit = 1,
     .element_bytes = sizeof(float),
     .depth = kDepth,
+    .reads_a = sizeof(T) == sizeof(float),
+    .reads_b = sizeof(T) == sizeof(float),
     .pack_a = pack<T, kRows>,
     .pack_b = pack<T, kColumns>,
     .micro = micro,
+    .dot = dot<T>,
 };
 
 }  // namespace

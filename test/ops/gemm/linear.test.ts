@@ -43,6 +43,12 @@ async function definition(all: Inputs, act: Activation, fused: boolean): Promise
   });
 }
 
+function columnSums(values: Float64Array, N: number): Float64Array {
+  const sums = new Float64Array(N);
+  values.forEach((v, i) => (sums[i % N]! += v));
+  return sums;
+}
+
 const acts = Object.keys(activations) as Activation[];
 const fusedOptions = ({ residual, gate }: Inputs): LinearOptions => ({ residual, gate });
 
@@ -53,19 +59,36 @@ forEachDevice("linear", (test, device) => {
     [2, 5, 97, 33],
     [3, 67, 131, 1],
     [1, 201, 1, 65],
+    [1, 23, 300, 77],
+    [1, 40, 65, 130],
     [2, 101, 70, 517],
+    [1, 400, 290, 65],
+    [1, 35, 40, 1100],
     [1, 64, 256, 768],
   ] as const)
-    test(`float32 [${sizes.join(", ")}] equals its definition`, async () => {
-      const all = inputs(sizes, { device });
-      const { x, w, b } = all;
-      await assertRelative(linear(x, w, b), await definition(all, "none", false), 1e-6);
-      const options = { act: "gelu-tanh", ...fusedOptions(all) } as const;
-      await assertRelative(
-        linear(x, w, b, options),
-        await definition(all, "gelu-tanh", true),
-        1e-6,
-      );
+    test(`[${sizes.join(", ")}] equals its definition, and so do its gradients`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 1e-6],
+        ["bfloat16", 3e-3], // one rounding of the result: 2^-9 at most, 2^-9 / sqrt 3 on average
+      ] as const) {
+        const all = inputs(sizes, { dtype, device });
+        const [x, w, b] = [leaf(all.x), leaf(all.w), leaf(all.b)];
+        const y = linear(x, w, b);
+        await assertRelative(y, await definition(all, "none", false), tolerance, dtype);
+        const fused = linear(x, w, b, { act: "gelu-tanh", ...fusedOptions(all) });
+        await assertRelative(fused, await definition(all, "gelu-tanh", true), tolerance, dtype);
+
+        const dy = randn(y.shape, { dtype, device, seed: 6 });
+        backward(y, dy);
+        const [d, xs, ws] = await toFloat64(dy, all.x, all.w);
+        const [K, N] = [all.w.dim(1), all.w.dim(0)];
+        const M = d.length / N;
+        const dx = product(d, ws, { M, N: K, K: N });
+        const dw = product(d, xs, { M: N, N: K, K: M, transposeA: true });
+        await assertRelative(x.grad!, dx, tolerance, `${dtype} dx`);
+        await assertRelative(w.grad!, dw, 2e-6, `${dtype} dw`);
+        await assertRelative(b.grad!, columnSums(d, N), 2e-6, `${dtype} db`);
+      }
     });
 
   for (const act of acts) {

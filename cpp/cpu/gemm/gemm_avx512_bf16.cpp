@@ -1,0 +1,179 @@
+// The matrix product from bfloat16 by dot products of pairs (AVX512_BF16): twice the multiplications
+// an instruction of float. Panels hold pairs along the depth, one a 32-bit word; rows of A are such
+// pairs as they lie in memory. Subnormal products count as zero, as the instruction has it.
+#pragma GCC target( \
+    "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,prefer-vector-width=512")
+#include "cpp/cpu/gemm/gemm_kernels.h"
+#include "cpp/cpu/gemm/gemm_transpose.h"
+
+#include <cstring>
+
+namespace {
+
+using srpo::cpu::GemmKernel;
+
+constexpr int kRows = 12, kVectors = 2, kColumns = 16 * kVectors;
+constexpr int kDepth = 512;  // 32 columns of it are 32 KiB
+
+[[gnu::always_inline]] inline __m512 add_products(__m512 sums, __m512i a, __m512i b) {
+  return _mm512_dpbf16_ps(sums, (__m512bh)a, (__m512bh)b);
+}
+[[gnu::always_inline]] inline __m512i splat_pair(const uint16_t* p) {
+  int32_t pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return _mm512_set1_epi32(pair);
+}
+
+/// Pair (i, k) of A begins at a[i * a_row + k * a_column], elements. An odd element at the end of
+/// rows read from the matrix itself stands alone.
+template <int rows>
+[[gnu::always_inline]] inline void tile(float* c, const uint16_t* a, const uint16_t* b,
+                                        int64_t pairs, bool odd, int64_t a_row, int64_t a_column,
+                                        bool accumulate) {
+  __m512 sums[rows][kVectors] = {};
+  for (int64_t k = 0; k < pairs; ++k) {
+    __m512i column[kVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) column[j] = _mm512_loadu_si512(b + j * 32);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; ++i) {
+      const __m512i pair = splat_pair(a + i * a_row);
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sums[i][j] = add_products(sums[i][j], pair, column[j]);
+    }
+    a += a_column;
+    b += 2 * kColumns;
+  }
+  if (odd) {
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j)
+        sums[i][j] = add_products(sums[i][j], _mm512_set1_epi32(a[i * a_row]),
+                                  _mm512_loadu_si512(b + j * 32));
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) {
+      float* to = c + i * kColumns + j * 16;
+      _mm512_storeu_ps(to, accumulate ? sums[i][j] + _mm512_loadu_ps(to) : sums[i][j]);
+    }
+}
+
+template <int rows>
+void tile_of(float* c, const uint16_t* a, const uint16_t* b, int64_t depth, int64_t a_stride,
+             bool accumulate) {
+  if (a_stride == 0)
+    tile<rows>(c, a, b, (depth + 1) / 2, false, 2, 2 * kRows, accumulate);
+  else
+    tile<rows>(c, a, b, depth / 2, depth % 2 != 0, a_stride, 2, accumulate);
+}
+
+void micro(float* c, const void* panel_a, const void* panel_b, int64_t depth, int64_t rows,
+           int64_t a_stride, int64_t, bool accumulate) {
+  const auto run = rows > 8   ? tile_of<12>
+                   : rows > 4 ? tile_of<8>
+                   : rows > 2 ? tile_of<4>
+                   : rows > 1 ? tile_of<2>
+                              : tile_of<1>;
+  run(c, static_cast<const uint16_t*>(panel_a), static_cast<const uint16_t*>(panel_b), depth,
+      a_stride, accumulate);
+}
+
+/// panel[k / 2][width], pairs.
+template <int width>
+void pack(void* to, const void* matrix, int64_t lines, int64_t depth, int64_t line_stride,
+          int64_t depth_stride) {
+  uint32_t* panel = static_cast<uint32_t*>(to);
+  const uint16_t* from = static_cast<const uint16_t*>(matrix);
+  int64_t k = 0;  // pairs done
+  if (depth_stride == 1 && line_stride != 1) {
+    k = depth / 2;
+    transpose_lines<width>(panel, lines, k, [&](int64_t line, int64_t word, __mmask16 mask) {
+      return _mm512_maskz_loadu_epi32(mask, from + line * line_stride + 2 * word);
+    });
+  } else if (line_stride == 1) {
+    for (; k < depth / 2; ++k) {
+      const uint16_t* first = from + 2 * k * depth_stride;
+      for (int64_t i = 0; i < width; i += 16) {
+        const int64_t here = lines - i;
+        const __mmask16 mask = here >= 16  ? 0xffff
+                               : here <= 0 ? 0
+                                           : static_cast<__mmask16>((1u << here) - 1);
+        const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first + i));
+        const __m512i high =
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first + depth_stride + i));
+        _mm512_storeu_si512(panel + k * width + i,
+                            _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+      }
+    }
+  }
+  for (; 2 * k < depth; ++k)
+    for (int64_t i = 0; i < width; ++i) {
+      uint32_t pair = 0;
+      if (i < lines) {
+        const uint16_t* p = from + i * line_stride + 2 * k * depth_stride;
+        pair = p[0] | (2 * k + 1 < depth ? static_cast<uint32_t>(p[depth_stride]) << 16 : 0u);
+      }
+      panel[k * width + i] = pair;
+    }
+}
+
+template <int rows>
+void dot_rows(float* c, const uint16_t* a, const uint16_t* b, int64_t depth, int64_t columns,
+              int64_t a_stride, int64_t b_stride) {
+  for (int64_t j = 0; j < columns; j += 4) {
+    const uint16_t* line[4];
+    for (int l = 0; l < 4; ++l) line[l] = b + (j + l < columns ? j + l : j) * b_stride;
+    __m512 sums[rows][4] = {};
+    const auto step = [&](int64_t k, __mmask32 mask) __attribute__((always_inline)) {
+      __m512i x[rows];
+#pragma GCC unroll 4
+      for (int i = 0; i < rows; ++i) x[i] = _mm512_maskz_loadu_epi16(mask, a + i * a_stride + k);
+#pragma GCC unroll 4
+      for (int l = 0; l < 4; ++l) {
+        const __m512i w = _mm512_maskz_loadu_epi16(mask, line[l] + k);
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; ++i) sums[i][l] = add_products(sums[i][l], x[i], w);
+      }
+    };
+    int64_t k = 0;
+    for (; k + 32 <= depth; k += 32) step(k, 0xffffffffu);
+    if (k < depth) step(k, (1u << (depth - k)) - 1);
+    for (int i = 0; i < rows; ++i)
+      for (int l = 0; l < 4 && j + l < columns; ++l)
+        c[i * kColumns + j + l] = _mm512_reduce_add_ps(sums[i][l]);
+  }
+}
+
+void dot(float* c, const void* a_rows, const void* b_rows, int64_t depth, int64_t rows,
+         int64_t columns, int64_t a_stride, int64_t b_stride) {
+  const uint16_t* a = static_cast<const uint16_t*>(a_rows);
+  const uint16_t* b = static_cast<const uint16_t*>(b_rows);
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4)
+    dot_rows<4>(c + i * kColumns, a + i * a_stride, b, depth, columns, a_stride, b_stride);
+  for (; i < rows; ++i)
+    dot_rows<1>(c + i * kColumns, a + i * a_stride, b, depth, columns, a_stride, b_stride);
+}
+
+}  // namespace
+
+namespace srpo::cpu {
+
+extern const GemmKernel gemm_avx512_bf16 = {
+    .mr = kRows,
+    .nr = kColumns,
+    .unit = 2,
+    .element_bytes = sizeof(uint16_t),
+    .depth = kDepth,
+    .reads_a = true,
+    .reads_b = false,
+    .pack_a = pack<kRows>,
+    .pack_b = pack<kColumns>,
+    .micro = micro,
+    .dot = dot,
+};
+
+}  // namespace srpo::cpu
