@@ -2,7 +2,12 @@
 // targets. Included only by kernel files that a `#pragma GCC target` stands above; everything has
 // internal linkage, so that nothing compiled for one instruction set is linked into another's path.
 #pragma once
+// g++ 12 warns of the undefined vectors in its own header.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 #include <cstdint>
 #include <cstring>

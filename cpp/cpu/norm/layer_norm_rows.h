@@ -1,5 +1,6 @@
 // The rows of layer norm, for whatever target the including file has set.
 #include "cpp/cpu/norm/layer_norm_kernels.h"
+#include "cpp/cpu/norm/sum_of_row.h"
 #include "cpp/cpu/vector.h"
 
 namespace {
@@ -7,26 +8,8 @@ namespace {
 template <typename T>
 void forward_row(T* y, float* mean, float* rstd, const T* x, const T* w, const T* b, int64_t D,
                  float eps) {
-  const float count = static_cast<float>(D);
-  f32x16 total = splat(0.f);
-  for_each_16(D, [&](int64_t d, int64_t n) { total += load_at(x, d, n); });
-  const float mu = sum(total) / count;
-
-  // A second pass over x, by now in cache: E[x^2] - mu^2 cancels where |mu| is far above the
-  // deviation.
-  f32x16 squares = splat(0.f);
-  int64_t d = 0;
-  for (; d + 16 <= D; d += 16) {
-    const f32x16 centred = load(x + d) - mu;
-    squares += centred * centred;
-  }
-  float tail = 0.f;
-  if (d < D) {
-    float rest[16];
-    store(rest, load_some(x + d, D - d) - mu);
-    for (int64_t i = 0; i < D - d; ++i) tail += rest[i] * rest[i];
-  }
-  const float r = 1.f / __builtin_sqrtf((sum(squares) + tail) / count + eps);
+  const float mu = mean_of_row(x, D);
+  const float r = 1.f / __builtin_sqrtf(variance_of_row(x, mu, D) + eps);
 
   const auto write = [&](auto weighted) {
     for_each_16(D, [&](int64_t i, int64_t n) {

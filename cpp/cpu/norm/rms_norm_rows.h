@@ -1,17 +1,13 @@
 // The rows of RMS norm, for whatever target the including file has set.
 #include "cpp/cpu/norm/rms_norm_kernels.h"
+#include "cpp/cpu/norm/sum_of_row.h"
 #include "cpp/cpu/vector.h"
 
 namespace {
 
 template <typename T>
 void forward_row(T* y, float* rstd, const T* x, const T* w, int64_t D, float eps) {
-  f32x16 squares = splat(0.f);
-  for_each_16(D, [&](int64_t d, int64_t n) {
-    const f32x16 v = load_at(x, d, n);
-    squares += v * v;
-  });
-  const float r = 1.f / __builtin_sqrtf(sum(squares) / static_cast<float>(D) + eps);
+  const float r = 1.f / __builtin_sqrtf(mean_square_of_row(x, D) + eps);
   if (w)
     for_each_16(D, [&](int64_t d, int64_t n) {
       store_at(y, d, load_at(x, d, n) * r * load_at(w, d, n), n);
