@@ -349,6 +349,8 @@ void backward_w(const Conv2dBackward& op) {
     };
     if constexpr (sizeof(T) == 4)
       tables().weight_f32(range);
+    else if (has_pairs())
+      conv2d_avx512_bf16.weight_bf16(range);
     else
       tables().weight_bf16(range);
   });

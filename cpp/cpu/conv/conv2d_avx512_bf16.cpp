@@ -5,6 +5,7 @@
 #define SRPO_CONV_SUMS 24  // of 32 registers
 #define SRPO_CONV_VECTORS 4
 #include "cpp/cpu/conv/conv2d_tile.h"
+#include "cpp/cpu/conv/conv2d_weight.h"
 
 namespace {
 
@@ -52,11 +53,99 @@ void run(const Range& r) {
   run_tiles<V>(r, multiply_pairs<V>);
 }
 
+using u16x32 = uint16_t __attribute__((vector_size(64)));
+
+constexpr int kWeightRows = 8;
+constexpr int64_t kPairs = kConvWeightPixels / 2;
+
+/// total[m][...] += sum over pairs of dy[pair][m] . x[pair][...], 8 output by 16 * V input channels.
+template <int V>
+[[gnu::noinline]] void weight_tile(float* total, int64_t pitch, const uint32_t* dy,
+                                   const uint32_t* x, int64_t pairs) {
+  __m512 sums[kWeightRows][V];
+#pragma GCC unroll 8
+  for (int m = 0; m < kWeightRows; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sums[m][v] = _mm512_setzero_ps();
+  for (int64_t p = 0; p < pairs; ++p, dy += kConvWeightChannels, x += pitch) {
+    __m512bh row[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) row[v] = (__m512bh)_mm512_loadu_si512(x + 16 * v);
+#pragma GCC unroll 8
+    for (int m = 0; m < kWeightRows; ++m) {
+      const __m512bh gradient = (__m512bh)_mm512_set1_epi32(static_cast<int32_t>(dy[m]));
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sums[m][v] = _mm512_dpbf16_ps(sums[m][v], gradient, row[v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < kWeightRows; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      float* to = total + m * pitch + 16 * v;
+      _mm512_storeu_ps(to, _mm512_loadu_ps(to) + sums[m][v]);
+    }
+}
+
+/// to[i] = (a[i], b[i]) for i < n, zeros up to the next multiple of 32 and for a row that is null.
+SRPO_INLINE void interleave(uint32_t* to, const bf16_bits* a, const bf16_bits* b, int64_t n) {
+  const u16x32 low = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                      8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const u16x32 high = low + 16;
+  for (int64_t i = 0; i < n; i += 32) {
+    const __mmask32 some = n - i < 32 ? (uint32_t{1} << (n - i)) - 1 : ~uint32_t{0};
+    const auto from_a = (u16x32)_mm512_maskz_loadu_epi16(some, a + i);
+    const auto from_b = (u16x32)_mm512_maskz_loadu_epi16(b == nullptr ? 0 : some, b + i);
+    const u16x32 first = __builtin_shuffle(from_a, from_b, low);
+    const u16x32 second = __builtin_shuffle(from_a, from_b, high);
+    std::memcpy(to + i, &first, sizeof first);
+    std::memcpy(to + i + 16, &second, sizeof second);
+  }
+}
+
+/// The weight gradient of a tap: pixels in pairs, interleaved block by block.
+void run_weights(const ConvWeightRange<bf16_bits>& r) {
+  const int64_t pitch = (r.C + 31) / 32 * 32;
+  float* total = r.scratch;  // [channels, pitch]
+  const auto dy = reinterpret_cast<uint32_t*>(total + kConvWeightChannels * pitch);
+  uint32_t* x = dy + kPairs * kConvWeightChannels;  // [kPairs, pitch]
+  std::memset(total, 0, static_cast<size_t>(kConvWeightChannels * pitch) * 4);
+  const bf16_bits* rows_of_dy[kConvWeightPixels + 1];
+  const bf16_bits* rows_of_x[kConvWeightPixels + 1];
+  int64_t pixels = 0;
+
+  const auto flush = [&] {
+    const int64_t pairs = (pixels + 1) / 2;
+    rows_of_dy[pixels] = rows_of_x[pixels] = nullptr;  // of the last pair, if pixels are odd
+    for (int64_t p = 0; p < pairs; ++p) {
+      interleave(dy + p * kConvWeightChannels, rows_of_dy[2 * p], rows_of_dy[2 * p + 1],
+                 r.channels);
+      interleave(x + p * pitch, rows_of_x[2 * p], rows_of_x[2 * p + 1], r.C);
+    }
+    for (int64_t m = 0; m < r.channels; m += kWeightRows)
+      for (int64_t c = 0; c < r.C; c += 32) {
+        if (r.C - c > 16)
+          weight_tile<2>(total + m * pitch + c, pitch, dy + m, x + c, pairs);
+        else
+          weight_tile<1>(total + m * pitch + c, pitch, dy + m, x + c, pairs);
+      }
+    pixels = 0;
+  };
+
+  for_each_weight_pixel(r, [&](const bf16_bits* gradient, const bf16_bits* row) {
+    rows_of_dy[pixels] = gradient;
+    rows_of_x[pixels++] = row;
+    if (pixels == kConvWeightPixels) flush();
+  });
+  flush();
+  add_weights(r, total, pitch);
+}
+
 }  // namespace
 
 namespace srpo::cpu {
 
 extern const ConvPairTables SRPO_NAMED(conv2d_) = {
-    .rows = kMostRows, .columns = kColumns, .bf16 = run<1>};
+    .rows = kMostRows, .columns = kColumns, .bf16 = run<1>, .weight_bf16 = run_weights};
 
 }  // namespace srpo::cpu

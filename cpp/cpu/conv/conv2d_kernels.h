@@ -48,7 +48,8 @@ struct ConvWeightRange {
 constexpr int64_t kConvWeightChannels = 32;
 constexpr int64_t kConvWeightPixels = 128;  // one block of the sum over pixels
 constexpr int64_t conv_weight_scratch(int64_t C) {
-  return kConvWeightChannels * (C + 16) + kConvWeightPixels * (kConvWeightChannels + 16);
+  return (kConvWeightChannels + kConvWeightPixels / 2) * (C + 32) +
+         kConvWeightPixels * (kConvWeightChannels + 16);
 }
 
 /// One instruction set's convolution. `rows` pixels by `columns` channels are held in registers.
@@ -63,10 +64,11 @@ struct ConvTables {
   void (*weight_bf16)(const ConvWeightRange<uint16_t>&);
 };
 
-/// On dot products of bfloat16 pairs; C is even.
+/// On dot products of bfloat16 pairs; C is even, but for the weight gradient, whose pairs are pixels.
 struct ConvPairTables {
   int64_t rows, columns;
   void (*bf16)(const ConvRange<uint16_t, uint16_t>&);
+  void (*weight_bf16)(const ConvWeightRange<uint16_t>&);
 };
 
 extern const ConvTables conv2d_generic;
