@@ -87,7 +87,7 @@ template <int V>
     }
 }
 
-/// to[i] = (a[i], b[i]) for i < n, zeros up to the next multiple of 32 and for a row that is null.
+/// to[i] = (a[i], b[i]) for i < n, zeros up to the next multiple of 16 and for a row that is null.
 SRPO_INLINE void interleave(uint32_t* to, const bf16_bits* a, const bf16_bits* b, int64_t n) {
   const u16x32 low = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
                       8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
@@ -97,8 +97,9 @@ SRPO_INLINE void interleave(uint32_t* to, const bf16_bits* a, const bf16_bits* b
     const auto from_a = (u16x32)_mm512_maskz_loadu_epi16(some, a + i);
     const auto from_b = (u16x32)_mm512_maskz_loadu_epi16(b == nullptr ? 0 : some, b + i);
     const u16x32 first = __builtin_shuffle(from_a, from_b, low);
-    const u16x32 second = __builtin_shuffle(from_a, from_b, high);
     std::memcpy(to + i, &first, sizeof first);
+    if (n - i <= 16) return;
+    const u16x32 second = __builtin_shuffle(from_a, from_b, high);
     std::memcpy(to + i + 16, &second, sizeof second);
   }
 }

@@ -57,9 +57,27 @@ struct Walk {
   }
 };
 
-template <typename Range>
+template <int V, typename Range>
 SRPO_INLINE void place_tile(TilePlaces& places, Walk<Range>& walk, int count) {
-  for (int m = 0; m < count; ++m) {
+  walk.place(places, 0);
+  const Range& r = walk.r;
+  if (count == kRows<V> && walk.j + count < r.grid_columns) {  // all in one row
+    const int64_t in_step = r.in_step_x * r.C, out_step = r.out_step_x * r.N;
+    const auto step = static_cast<int32_t>(r.in_step_x);
+    for (int m = 1; m < kLanes; ++m) {
+      places.origin[m] = places.origin[0] + m * in_step;
+      places.y[m] = places.y[0];
+      places.x[m] = places.x[0] + m * step;
+      places.out[m] = places.out[0] + m * out_step;
+    }
+    places.lowest_y = places.highest_y = places.y[0];
+    places.lowest_x = places.x[0];
+    places.highest_x = places.x[0] + (count - 1) * step;
+    walk.j += count;
+    return;
+  }
+  walk.next();
+  for (int m = 1; m < count; ++m) {
     walk.place(places, m);
     walk.next();
   }
@@ -126,7 +144,7 @@ SRPO_INLINE void run_tiles(const Range& r, void (*multiply)(TileSums<V>&, const 
   const In* rows[kTapsAtOnce * kLanes];
   for (int64_t at = r.begin; at < r.end; at += kRows<V>) {
     const int count = static_cast<int>(r.end - at < kRows<V> ? r.end - at : kRows<V>);
-    place_tile(places, walk, count);
+    place_tile<V>(places, walk, count);
     std::memset(&sums, 0, sizeof sums);
     for (int64_t first = 0; first < r.taps; first += kTapsAtOnce) {
       const int64_t taps = r.taps - first < kTapsAtOnce ? r.taps - first : kTapsAtOnce;
