@@ -65,7 +65,7 @@ forEachDevice("matmul", (test, device) => {
               }),
               s * M * N,
             );
-          await assertRelative(matmul(a, b, options), exact, tolerance, `${sizes.join(" ")}`);
+          await assertRelative(matmul(a, b, options), exact, tolerance, sizes.join(" "));
         }
     });
 

@@ -15,18 +15,17 @@ export function matmul(
   b: Tensor,
   { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
 ): Tensor {
-  const product = native.matmulForward;
-  const y = product(a.handle, b.handle, transposeA, transposeB);
+  const y = native.matmulForward(a.handle, b.handle, transposeA, transposeB);
   return record("matmul", [a, b], y, (dy) => [
     !a.requiresGrad
       ? null
       : transposeA
-        ? product(b.handle, dy, transposeB, true)
-        : product(dy, b.handle, false, !transposeB),
+        ? native.matmulForward(b.handle, dy, transposeB, true)
+        : native.matmulForward(dy, b.handle, false, !transposeB),
     !b.requiresGrad
       ? null
       : transposeB
-        ? product(dy, a.handle, true, transposeA)
-        : product(a.handle, dy, !transposeA, false),
+        ? native.matmulForward(dy, a.handle, true, transposeA)
+        : native.matmulForward(a.handle, dy, !transposeA, false),
   ]);
 }
