@@ -59,14 +59,12 @@ Napi::Value attention_backward(const Napi::CallbackInfo& info) {
   const int64_t parts = attention_dq_parts(dbias ? N : B * N, k->dim(2));
   const Tensor dq_parts =
       Tensor::empty({parts, B, N, Lq, (Dh + 15) / 16 * 16}, DType::kFloat32, q.device());
-  const Tensor delta = Tensor::like(lse);
   const AttentionBackward op{
       .dq = dq,
       .dk = dk,
       .dv = dv,
       .dbias = dbias,
       .dq_parts = dq_parts,
-      .delta = delta,
       .dout = dout,
       .out = out,
       .lse = lse,

@@ -66,6 +66,21 @@ SRPO_INLINE void store(bf16_bits* p, f32x16 v) {
 }
 
 /// The first n of sixteen; the others read as 0 and are not written.
+#ifdef __AVX512VL__
+SRPO_INLINE __mmask16 first_of_16(int64_t n) {
+  return static_cast<__mmask16>((1u << n) - 1u);
+}
+SRPO_INLINE f32x16 load_some(const float* p, int64_t n) {
+  return (f32x16)_mm512_maskz_loadu_ps(first_of_16(n), p);
+}
+SRPO_INLINE f32x16 load_some(const bf16_bits* p, int64_t n) {
+  const __m256i half = _mm256_maskz_loadu_epi16(first_of_16(n), p);
+  return (f32x16)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+}
+SRPO_INLINE void store_some(float* p, f32x16 v, int64_t n) {
+  _mm512_mask_storeu_ps(p, first_of_16(n), (__m512)v);
+}
+#endif
 template <typename T>
 SRPO_INLINE f32x16 load_some(const T* p, int64_t n) {
   T all[16] = {};
@@ -81,17 +96,33 @@ SRPO_INLINE void store_some(T* p, f32x16 v, int64_t n) {
 
 /// Adds in a fixed tree, the same on every instruction set.
 SRPO_INLINE float sum(f32x16 v) {
+#ifdef __AVX512F__
+  const __m256 eight =
+      _mm512_castps512_ps256((__m512)v) + _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1));
+  const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+  const __m128 two = four + _mm_movehl_ps(four, four);
+  return two[0] + two[1];
+#else
   float a[16];
   store(a, v);
   for (int step = 8; step > 0; step /= 2)
     for (int i = 0; i < step; ++i) a[i] += a[i + step];
   return a[0];
+#endif
 }
 SRPO_INLINE f32x16 maximum(f32x16 a, f32x16 b) {
+#ifdef __AVX512F__
+  return (f32x16)_mm512_max_ps((__m512)a, (__m512)b);  // b where one is NaN, as below
+#else
   return a > b ? a : b;
+#endif
 }
 SRPO_INLINE f32x16 minimum(f32x16 a, f32x16 b) {
+#ifdef __AVX512F__
+  return (f32x16)_mm512_min_ps((__m512)a, (__m512)b);
+#else
   return a < b ? a : b;
+#endif
 }
 SRPO_INLINE float highest(f32x16 v) {
   float a[16];

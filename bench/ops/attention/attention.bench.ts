@@ -8,7 +8,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { native } from "../../../ts/native/binding.js";
 import { packageRoot } from "../../../ts/native/load.js";
-import { backward } from "../../../ts/autograd/backward.js";
+import { gradients } from "../../../ts/autograd/backward.js";
 import { attention } from "../../../ts/ops/index.js";
 import { synchronize } from "../../../ts/tensor/device.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
@@ -60,9 +60,9 @@ function setUp({ q: shape, dtype, backward: withBackward }: Case): () => Promise
     {
       using scope = tensorScope();
       void scope;
-      const [q, k, v] = withBackward ? inputs.map(leaf) : inputs;
-      const out = attention(q!, k!, v!);
-      if (withBackward) backward(out, dout);
+      const leaves = withBackward ? inputs.map(leaf) : inputs;
+      const out = attention(leaves[0]!, leaves[1]!, leaves[2]!);
+      if (withBackward) gradients([out], [dout.handle], leaves);
     }
     await synchronize("cpu");
   };

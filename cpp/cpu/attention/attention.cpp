@@ -97,13 +97,11 @@ void backward(const AttentionBackward& op) {
   const int64_t Lk = op.k.dim(2), wide = up_to_16(Dh);
   const T* dout = op.dout.data<T>();
   const T* out = op.out.data<T>();
-  float* delta = op.delta.data<float>();
-  parallel_ranges(B * Lq, rows_of_range(N * Dh), [&](int64_t begin, int64_t end) {
+  const auto finish_dq = [&, Lq = Lq, Dh = Dh, B = B, N = N](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
-      for (int64_t n = 0; n < N; ++n)
-        delta[(row / Lq * N + n) * Lq + row % Lq] =
-            kernels<T>().dot(dout + (row * N + n) * Dh, out + (row * N + n) * Dh, Dh);
-  });
+      kernels<T>().sum_parts(op.dq.data<T>() + row * Dh, op.dq_parts.data<float>() + row * wide,
+                             op.dq_parts.dim(0), B * N * Lq * wide, op.scale, Dh);
+  };
 
   const int64_t parts = op.dq_parts.dim(0), keys = ceil_div(Lk, parts);
   float* dq_parts = op.dq_parts.data<float>();
@@ -125,21 +123,18 @@ void backward(const AttentionBackward& op) {
           .dq = dq,
           .dbias = op.dbias ? op.dbias.data<float>() + n * Lq * Lk : nullptr,
           .dout = dout + (b * Lq * N + n) * Dh,
+          .out = out + (b * Lq * N + n) * Dh,
           .out_stride = N * Dh,
           .lse = op.lse.data<float>() + head * Lq,
-          .delta = delta + head * Lq,
           .first = first,
           .end = end,
           .scratch = scratch(attention_backward_scratch(Dh)),
       });
+      if (parts == 1) finish_dq(head * Lq, (head + 1) * Lq);
     }
   });
 
-  parallel_ranges(B * N * Lq, rows_of_range(Dh), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row)
-      kernels<T>().sum_parts(op.dq.data<T>() + row * Dh, dq_parts + row * wide, parts,
-                             B * N * Lq * wide, op.scale, Dh);
-  });
+  if (parts > 1) parallel_ranges(B * N * Lq, rows_of_range(Dh), finish_dq);
 }
 
 }  // namespace

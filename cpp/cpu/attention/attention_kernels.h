@@ -10,7 +10,7 @@ struct AttentionBlocks {
   int64_t task_queries;  // of one task of forward: as long as its keys are packed once for them all
 };
 static constexpr AttentionBlocks attention_blocks(int64_t Dh) {
-  return Dh <= 128 ? AttentionBlocks{192, 48, 192} : AttentionBlocks{Dh <= 256 ? 96 : 48, 48, 144};
+  return Dh <= 128 ? AttentionBlocks{192, 48, 192} : AttentionBlocks{Dh <= 256 ? 96 : 64, 48, 144};
 }
 
 /// A row of floats in scratch: whole vectors, and an odd number of cache lines, so that a column of
@@ -56,9 +56,9 @@ struct AttentionBackwardTask {
   float* dq;      // [Lq, Dh up to 16], not yet scaled
   float* dbias;   // [Lq, Lk], added to, or null
   const T* dout;  // row i at dout + i * out_stride
+  const T* out;   // the same rows of out
   int64_t out_stride;
-  const float* lse;    // [Lq]
-  const float* delta;  // [Lq]
+  const float* lse;  // [Lq]
   int64_t first, end;
   float* scratch;  // attention_backward_scratch(Dh) floats, on a cache line
 };
@@ -80,8 +80,6 @@ template <typename T>
 struct AttentionKernels {
   void (*forward)(const AttentionForwardTask<T>&);
   void (*backward)(const AttentionBackwardTask<T>&);
-  /// sum of a * b over n.
-  float (*dot)(const T* a, const T* b, int64_t n);
   /// to = factor * (the sum of `parts` rows that lie `stride` apart), n elements, in order.
   void (*sum_parts)(T* to, const float* from, int64_t parts, int64_t stride, float factor,
                     int64_t n);

@@ -129,7 +129,7 @@ void attention_backward_pairs(const AttentionBackwardTask<bf16_bits>& task) {
       block_product<Pairs>(ds, K, {dout, H, 1}, vt, K, m, up_to_16(n), half, Into::kSet);
       for (int64_t r = 0; r < m; ++r)
         probabilities_row(s, block, i + r, p + r * K, ds + r * K, task.lse[i + r],
-                          task.delta[i + r],
+                          delta_of(task, i + r),
                           task.dbias == nullptr ? nullptr : task.dbias + (i + r) * s.Lk + j);
       for (int64_t r = 0; r < m; r += 2)
         for (int64_t c = 0; c < n; c += 16) {

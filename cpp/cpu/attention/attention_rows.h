@@ -11,19 +11,19 @@ using namespace srpo::cpu;
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 constexpr float kInfinity = __builtin_inff();
 
-/// 2^x within 2 ulp for x up to 127; 0 below -126; NaN stays NaN.
+/// 2^x within 2 ulp for x up to 127; 0 from -127 down, no better than 2^-126 just above; NaN stays NaN.
 SRPO_INLINE f32x16 power_of_two(f32x16 x) {
-  const f32x16 shifted = (x < -126.f ? splat(-126.f) : x) + 12582912.f;  // rounds to an integer
-  const f32x16 r = (x < -126.f ? splat(-126.f) : x) - (shifted - 12582912.f);
-  f32x16 p = splat(1.5403530e-4f);  // minimax on [-1/2, 1/2]
+  const f32x16 clamped = maximum(splat(-127.f), x);
+  const f32x16 shifted = clamped + 12582912.f;  // rounds to an integer
+  const f32x16 r = clamped - (shifted - 12582912.f);
+  f32x16 p = splat(1.5403530e-4f);
   p = p * r + 1.3333558e-3f;
   p = p * r + 9.6181291e-3f;
   p = p * r + 5.5504109e-2f;
   p = p * r + 2.4022651e-1f;
   p = p * r + 6.9314718e-1f;
   p = p * r + 1.f;
-  p = (f32x16)((i32x16)p + ((i32x16)shifted << 23));
-  return x < -126.f ? splat(0.f) : p;
+  return (f32x16)((i32x16)p + ((i32x16)shifted << 23));  // at -127: 1 with no exponent left, 0
 }
 SRPO_INLINE float power_of_two(float x) {
   return power_of_two(splat(x))[0];
@@ -112,18 +112,26 @@ struct KeyBlock {
 template <typename T>
 KeyBlock key_block(const AttentionScores<T>& s, int64_t first, int64_t count, float* hidden,
                    float* bias_row) {
-  KeyBlock block{first, count, hidden, count % 16 != 0 || s.key_mask != nullptr, bias_row};
+  KeyBlock block{first, count, hidden, s.key_mask != nullptr, bias_row};
   for (int64_t j = 0; j < up_to_16(count); ++j)
     hidden[j] =
         j >= count || (s.key_mask != nullptr && s.key_mask[first + j] == 0) ? -kInfinity : 0.f;
   return block;
 }
 
-/// Whether a row of the block is all scores times a constant.
+/// Whether a row of the block is all scores times a constant, above 0 so that -infinity stays it.
 template <typename T>
 bool is_plain(const AttentionScores<T>& s, const KeyBlock& block, int64_t query) {
-  return s.bias == nullptr && s.bias_bf == nullptr && !block.any_hidden &&
+  return s.bias == nullptr && s.bias_bf == nullptr && !block.any_hidden && s.scale > 0.f &&
          !(s.causal && block.first + block.count - 1 > query);
+}
+
+/// What stands past the block's keys, up to a whole vector, becomes -infinity.
+SRPO_INLINE void hide_tail(const KeyBlock& block, float* row) {
+  const int64_t j = block.count / 16 * 16;
+  if (j == block.count) return;
+  const f32x16 hidden = load(block.hidden + j);
+  store(row + j, hidden < 0.f ? hidden : load(row + j));
 }
 
 /// row = scale2 * row + bias, with -infinity where the query sees no key. Base 2.
@@ -167,14 +175,17 @@ float softmax_row(const AttentionScores<T>& s, const KeyBlock& block, int64_t qu
                   P* probabilities, float* highest_score, float* sums) {
   const bool plain = is_plain(s, block, query);
   const float factor = plain ? s.scale * kLog2E : 1.f;
-  if (!plain) finish_scores(s, block, query, row);
+  if (plain)
+    hide_tail(block, row);
+  else
+    finish_scores(s, block, query, row);
   f32x16 best = splat(-kInfinity);
   for (int64_t j = 0; j < block.count; j += 16) best = maximum(load(row + j) * factor, best);
   const float before = *highest_score;
   const float in_block = highest_of(best);
   const float now = in_block > before ? in_block : before;
   const float reference = now == -kInfinity ? 0.f : now;  // -inf - -inf would be NaN
-  const float rescale = power_of_two(before - reference);
+  const float rescale = before == -kInfinity ? 0.f : power_of_two(before - reference);
   f32x16 total = load(sums) * rescale;
   for (int64_t j = 0; j < block.count; j += 16) {
     const f32x16 p = power_of_two(load(row + j) * factor - reference);
@@ -253,13 +264,28 @@ void attention_forward_task(const AttentionForwardTask<T>& task) {
   finish_rows(task, out, highest_score, sums);
 }
 
+/// <dout, out> of a query. Made again for each block of keys: cheaper than a pass of its own.
+template <typename T>
+float delta_of(const AttentionBackwardTask<T>& task, int64_t query) {
+  const T* dout = task.dout + query * task.out_stride;
+  const T* out = task.out + query * task.out_stride;
+  f32x16 total = splat(0.f);
+  for_each_16(task.scores.Dh, [&](int64_t d, int64_t count) {
+    total += load_at(dout, d, count) * load_at(out, d, count);
+  });
+  return sum(total);
+}
+
 /// p = the probabilities of a row, from its lse; ds = p * (dp - delta), in place of dp.
 template <typename T>
 void probabilities_row(const AttentionScores<T>& s, const KeyBlock& block, int64_t query, float* p,
                        float* ds, float lse, float delta, float* dbias) {
   const bool plain = is_plain(s, block, query);
   const float factor = plain ? s.scale * kLog2E : 1.f;
-  if (!plain) finish_scores(s, block, query, p);
+  if (plain)
+    hide_tail(block, p);
+  else
+    finish_scores(s, block, query, p);
   const float reference = lse * kLog2E;
   for (int64_t j = 0; j < block.count; j += 16) {
     const f32x16 probability = power_of_two(load(p + j) * factor - reference);
@@ -324,7 +350,7 @@ void attention_backward_task(const AttentionBackwardTask<T>& task) {
       block_product(ds, K, {dout, D, 1}, vt, K, m, up_to_16(n), Dh, Into::kSet);
       for (int64_t r = 0; r < m; ++r)
         probabilities_row(s, block, i + r, p + r * K, ds + r * K, task.lse[i + r],
-                          task.delta[i + r],
+                          delta_of(task, i + r),
                           task.dbias == nullptr ? nullptr : task.dbias + (i + r) * s.Lk + j);
       block_product(dv, D, {p, 1, K}, dout, D, n, wide, m, Into::kAdd);
       block_product(dk, D, {ds, 1, K}, q, D, n, wide, m, Into::kAdd);
@@ -333,14 +359,6 @@ void attention_backward_task(const AttentionBackwardTask<T>& task) {
     }
     write_key_gradients(task, dk, dv, j, n);
   }
-}
-
-template <typename T>
-float dot_rows(const T* a, const T* b, int64_t n) {
-  f32x16 total = splat(0.f);
-  for_each_16(
-      n, [&](int64_t i, int64_t count) { total += load_at(a, i, count) * load_at(b, i, count); });
-  return sum(total);
 }
 
 template <typename T>
@@ -367,10 +385,8 @@ constexpr auto attention_backward_pairs = attention_backward_task<bf16_bits>;
 namespace srpo::cpu {
 
 extern const AttentionTables SRPO_NAMED(attention_) = {
-    .f32 = {attention_forward_task<float>, attention_backward_task<float>, dot_rows<float>,
-            sum_parts_of_row<float>},
-    .bf16 = {attention_forward_pairs, attention_backward_pairs, dot_rows<bf16_bits>,
-             sum_parts_of_row<bf16_bits>},
+    .f32 = {attention_forward_task<float>, attention_backward_task<float>, sum_parts_of_row<float>},
+    .bf16 = {attention_forward_pairs, attention_backward_pairs, sum_parts_of_row<bf16_bits>},
 };
 
 }  // namespace srpo::cpu

@@ -47,7 +47,7 @@ void attention_backward(const AttentionBackward& op, Stream& stream) {
 }
 
 int64_t attention_dq_parts(int64_t batch_heads, int64_t Lk) {
-  constexpr int64_t kTasks = 48, kKeysOfPart = 96;
+  constexpr int64_t kTasks = 32, kKeysOfPart = 128;
   const int64_t wanted = (kTasks + batch_heads - 1) / batch_heads;
   return std::clamp<int64_t>(wanted, 1, (Lk + kKeysOfPart - 1) / kKeysOfPart);
 }

@@ -30,7 +30,6 @@ struct AttentionBackward {
   TensorView
       dbias;  // [N, Lq, Lk]     float  added to, summed over the batch in order; may be missing
   TensorView dq_parts;  // [parts, B, N, Lq, Dh up to 16]  float  scratch, see attention_dq_parts
-  TensorView delta;     // [B, N, Lq]      float  scratch, <dout, out> of each row and head
   TensorView dout;      // [B, Lq, N*Dh]
   TensorView out;       // [B, Lq, N*Dh]
   TensorView lse;       // [B, N, Lq]      float
