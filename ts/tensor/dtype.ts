@@ -25,3 +25,8 @@ export function fromBFloat16Bits(value: number): number {
   bits[0] = value << 16;
   return word[0]!;
 }
+
+/** The bfloat16 nearest to a number, as a number. */
+export function roundToBFloat16(value: number): number {
+  return fromBFloat16Bits(toBFloat16Bits(value));
+}

@@ -3,6 +3,12 @@ export type { ClipVariant } from "./clip_pieces.js";
 export { ClipTokenizer, type ClipTokenizerOptions } from "./clip_tokenizer.js";
 export { learnClip, type LearnedClip } from "./learn_clip.js";
 export { learnT5 } from "./learn_t5.js";
-export { writeLearnedClip, writeLearnedT5 } from "./learn.js";
+export {
+  learnedClipFiles,
+  learnedT5Files,
+  writeLearnedClip,
+  writeLearnedT5,
+  type TokenizerFiles,
+} from "./learn.js";
 export { readPrompts, shippedPromptsFile } from "./prompts.js";
 export { T5Tokenizer, type T5TokenizerOptions } from "./t5_tokenizer.js";

@@ -167,8 +167,8 @@ forEachDevice("attention", (test, device) => {
       [49, 60, 150],
     ] as const) {
       const x = inputs({ B: 2, N: 2, Lq, Lk, Dh });
-      await checkGradients((q, k, v) => attention(q!, k!, v!), x, { directions: 2 });
-      await checkGradients((q, k, v) => attention(q!, k!, v!, { causal: true }), x, {
+      await checkGradients((q, k, v) => attention(q, k, v), x, { directions: 2 });
+      await checkGradients((q, k, v) => attention(q, k, v, { causal: true }), x, {
         directions: 2,
       });
     }
@@ -183,7 +183,7 @@ forEachDevice("attention", (test, device) => {
       B,
     );
     await checkGradients(
-      (q, k, v, b) => attention(q!, k!, v!, { bias: b!, keyMask, causal: true, scale: 0.7 }),
+      (q, k, v, b) => attention(q, k, v, { bias: b, keyMask, causal: true, scale: 0.7 }),
       [...x, bias],
       { directions: 2 },
     );
@@ -193,11 +193,11 @@ forEachDevice("attention", (test, device) => {
     const x = inputs({ B: 2, N: 2, Lq: 53, Lk: 210, Dh: 40 });
     const bias = randn([2, 53, 210], { device, seed: 5 });
     await checkBfloat16(
-      (q, k, v, b) => attention(q!, k!, v!, { bias: b!, causal: true }),
+      (q, k, v, b) => attention(q, k, v, { bias: b, causal: true }),
       [...x, bias],
     );
     await checkBfloat16(
-      (q, k, v) => attention(q!, k!, v!),
+      (q, k, v) => attention(q, k, v),
       inputs({ B: 1, N: 1, Lq: 60, Lk: 70, Dh: 512 }),
     );
   });

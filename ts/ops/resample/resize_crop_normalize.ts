@@ -41,8 +41,8 @@ export function resizeCropNormalize(
 ): Tensor {
   const fit = pad ? "pad" : crop ? "crop" : "stretch";
   const channels = image.shape.at(-1) ?? 0;
-  const centre = mean ?? new Array<number>(channels).fill(0);
-  const deviation = std ?? new Array<number>(channels).fill(1);
+  const centre = mean ?? Array.from({ length: channels }, () => 0);
+  const deviation = std ?? Array.from({ length: channels }, () => 1);
   const y = native.resizeCropNormalizeForward(
     image.handle,
     size,

@@ -1,0 +1,82 @@
+// What the alignment methods share: what they are given, and what they yield.
+import type { Tensor } from "../tensor/tensor.js";
+
+/** A batch of prompts as the policy reads them. */
+export interface PromptFeatures {
+  /** [B, Lt, Dt], the sequence encoder's hidden states */
+  txt: Tensor;
+  /** [B, Dp], the pooled text vector */
+  pooled: Tensor;
+}
+
+/** The model in training (or a frozen reference): a velocity field, noise minus clean. */
+export interface Policy {
+  /**
+   * @param latents - [B, L, 4C] packed, float32
+   * @param sigmas - one noise level a sample, in [0, 1]
+   * @param guidance - the distilled guidance input; ignored by a model without one
+   * @returns [B, L, 4C], the model's dtype
+   */
+  velocity(
+    latents: Tensor,
+    sigmas: readonly number[],
+    features: PromptFeatures,
+    guidance: number,
+  ): Tensor;
+}
+
+/** Latents to pictures; differentiable. */
+export interface LatentDecoder {
+  /** Of the latents, before packing. */
+  readonly height: number;
+  readonly width: number;
+  readonly scalingFactor: number;
+  readonly shiftFactor: number;
+  /**
+   * @param latent - [B, h, w, C], the decoder's own scale
+   * @returns [B, H, W, 3], about [-1, 1], not clamped
+   */
+  decode(latent: Tensor): Tensor;
+}
+
+/** Scores pictures against wanted and unwanted text; differentiable in the picture. */
+export interface RelativeReward {
+  /** Normalised text features [B, E] of prompts, cached; frees nothing. */
+  textFeatures(prompts: readonly string[]): Tensor;
+  /**
+   * `scale * phi(image) . ((1 + k) wanted - unwanted)`, a value a sample.
+   *
+   * @param image - [B, H, W, 3] in [0, 1]
+   * @param k - one a sample
+   */
+  score(image: Tensor, wanted: Tensor, unwanted: Tensor, k: readonly number[]): Tensor;
+}
+
+/** What one call of a method works on: some of an update's prompts. */
+export interface Batch {
+  /** The update, counted from 1. */
+  step: number;
+  captions: readonly string[];
+  features: PromptFeatures;
+  /** Place of each prompt in the update, the key of what is drawn for it; the same on any ranks. */
+  samples: readonly number[];
+  /** These prompts' share of the update: prompts here / prompts of the update over all ranks. */
+  share: number;
+  /** Clean packed latents [B, L, 4C] float32 of real pictures, for offline training. */
+  clean?: Tensor;
+}
+
+/** A part of the update's loss. The trainer differentiates it and frees its tape before the next. */
+export interface Term {
+  name: string;
+  /** [1]; the update's gradient is the sum of all terms' gradients. */
+  loss: Tensor;
+  /** Values to log, averaged over the update's terms of one name. */
+  metrics: Readonly<Record<string, Tensor | number>>;
+}
+
+/** A method, told what to work with: yields the loss terms of a batch, rollouts included. */
+export interface Method {
+  readonly name: string;
+  terms(batch: Batch): AsyncIterable<Term>;
+}

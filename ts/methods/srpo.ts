@@ -1,0 +1,179 @@
+// SRPO: Direct-Align with a semantic relative preference, arXiv:2509.06942.
+//
+//   clean      the end of a rollout from `noise` (or a real picture's latent)
+//   x_from     = from noise + (1 - from) clean
+//   recovered  = clean + g (v(x_from) - (noise - clean)),   g = (to - from) / (1 - to)
+//   image      = clamp(0.5 D(recovered) + 0.5, 0, 1)
+//   denoise    from > to:  R = phi(image) . ((1 + k+) C+ - C-)
+//   inversion  from < to:  R = phi(image) . ((1 + k-) C- - C+)
+//   loss       = relu(margin - R) / 2, each branch; the update is the sum of both
+//
+// The "discounts" k+ and k- are the k of the relative reward, looked up at the step's noise level.
+// Source of what the paper leaves open: Tencent-Hunyuan/SRPO, fastvideo/SRPO.py.
+
+import { noGrad } from "../autograd/tape.js";
+import { affine, clamp, combine, concat, hinge, mean, recover } from "../ops/index.js";
+import { linspace } from "../sampler/float32.js";
+import { denoise } from "../sampler/denoise.js";
+import { shiftedSigmas } from "../sampler/schedule.js";
+import { tensorScope } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { controlPrompts, type ControlWords } from "./control_words.js";
+import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
+import { recoveryGain, Window, type BranchPlan, type WindowOptions } from "./window.js";
+
+export interface SrpoOptions {
+  window: WindowOptions;
+  /** Euler steps of the rollout; 25. */
+  rolloutSteps: number;
+  /** Guidance input of the rollout; 1 with HPS, 2 with PickScore. */
+  rolloutGuidance: number;
+  /** Guidance input of the differentiated call; 3.5. */
+  guidance: number;
+  /** k+ from the low-noise to the high-noise end of the window; [0.1, 0.25] with HPS. */
+  discountPositive: readonly [number, number];
+  /** k-, likewise; [0.3, 0.01] with HPS. */
+  discountNegative: readonly [number, number];
+  /** Of the hinge; 0.7. */
+  margin: number;
+  /** `both` is the method; the others are ablations. */
+  branches: "both" | "denoise" | "inversion";
+  /** Both branches in one batch of two: the same sum, more memory, fewer launches. */
+  branchesTogether: boolean;
+  controlWords: ControlWords;
+}
+
+export interface SrpoParts {
+  policy: Policy;
+  decoder: LatentDecoder;
+  reward: RelativeReward;
+  /** Pure noise [B, L, 4C], float32: the rollout's start and the known noise of both branches. */
+  drawNoise(batch: Batch): Tensor;
+  /** A whole number in [low, high], one a prompt, keyed by step and sample. */
+  drawIndex(batch: Batch, sample: number, low: number, high: number): number;
+}
+
+type BranchName = "denoise" | "inversion";
+
+/** One sample's place in one branch. */
+interface Placed extends BranchPlan {
+  branch: BranchName;
+  k: number;
+}
+
+export class Srpo implements Method {
+  readonly name = "srpo";
+  readonly window: Window;
+  readonly #discounts: Readonly<Record<BranchName, Float32Array>>;
+
+  constructor(
+    readonly options: SrpoOptions,
+    readonly parts: SrpoParts,
+  ) {
+    this.window = new Window(options.window);
+    const table = ([first, last]: readonly [number, number]) =>
+      linspace(first, last, options.window.length);
+    this.#discounts = {
+      denoise: table(options.discountPositive),
+      inversion: table(options.discountNegative),
+    };
+  }
+
+  async *terms(batch: Batch): AsyncGenerator<Term> {
+    const noise = this.parts.drawNoise(batch);
+    const clean = batch.clean ?? (await this.rollout(batch, noise));
+    const [low, high] = this.window.drawn;
+    const indices = batch.samples.map((s) => this.parts.drawIndex(batch, s, low, high));
+    yield* this.branchTerms(batch, clean, noise, indices);
+  }
+
+  /** The policy's own picture from `noise`: [B, L, 4C] float32, no gradient. */
+  rollout(batch: Batch, noise: Tensor): Promise<Tensor> {
+    const { rolloutSteps, rolloutGuidance, window } = this.options;
+    const velocity = (x: Tensor, sigma: number) =>
+      this.parts.policy.velocity(
+        x,
+        batch.captions.map(() => sigma),
+        batch.features,
+        rolloutGuidance,
+      );
+    return denoise(velocity, noise, shiftedSigmas(rolloutSteps, window.shift));
+  }
+
+  /** Both branches at window indices `m`, one a prompt: denoise first, then inversion. */
+  *branchTerms(
+    batch: Batch,
+    clean: Tensor,
+    noise: Tensor,
+    indices: readonly number[],
+  ): Generator<Term> {
+    const { branches, branchesTogether } = this.options;
+    const wanted: BranchName[] = branches === "both" ? ["denoise", "inversion"] : [branches];
+    const groups = branchesTogether ? [wanted] : wanted.map((branch) => [branch]);
+    for (const group of groups) {
+      using scope = tensorScope();
+      void scope;
+      yield this.#term(group, batch, clean, noise, indices);
+    }
+  }
+
+  #place(branch: BranchName, m: number): Placed {
+    const plan = branch === "denoise" ? this.window.denoise(m) : this.window.inversion(m);
+    return { ...plan, branch, k: this.#discounts[branch][plan.discountIndex]! };
+  }
+
+  /** The recovered picture in [0, 1] of every sample, `plans` one each. */
+  recoverImage(
+    clean: Tensor,
+    noise: Tensor,
+    features: Batch["features"],
+    plans: readonly BranchPlan[],
+  ): { image: Tensor; velocity: Tensor; decoded: Tensor } {
+    const { policy, decoder } = this.parts;
+    const from = plans.map((plan) => plan.from);
+    const noisy = noGrad(() =>
+      combine(clean, noise, { x: from.map((s) => Math.fround(1 - s)), y: from }),
+    );
+    const velocity = policy.velocity(noisy, from, features, this.options.guidance);
+    const latent = recover(clean, noise, velocity, { ...decoder, g: plans.map(recoveryGain) });
+    const decoded = decoder.decode(latent);
+    return { image: clamp(affine(decoded, 0.5, 0.5), 0, 1), velocity, decoded };
+  }
+
+  #term(
+    group: readonly BranchName[],
+    batch: Batch,
+    clean: Tensor,
+    noise: Tensor,
+    indices: readonly number[],
+  ): Term {
+    const copies = (t: Tensor) => (group.length === 1 ? t : noGrad(() => concat([t, t], 0)));
+    const plans = group.flatMap((branch) => indices.map((m) => this.#place(branch, m)));
+    const features = { txt: copies(batch.features.txt), pooled: copies(batch.features.pooled) };
+    const { image } = this.recoverImage(copies(clean), copies(noise), features, plans);
+    const { wanted, unwanted } = this.#text(group, batch);
+    const k = plans.map((plan) => plan.k);
+    const reward = this.parts.reward.score(image, wanted, unwanted, k);
+    // The mean runs over the samples of all branches here; each branch counts half, as the official
+    // accumulation over two does.
+    const weight = (batch.share * group.length) / 2;
+    const loss = hinge(reward, { margin: this.options.margin, weight });
+    return {
+      name: group.join("+"),
+      loss,
+      metrics: { loss, reward: noGrad(() => mean(reward)) },
+    };
+  }
+
+  #text(group: readonly BranchName[], batch: Batch): { wanted: Tensor; unwanted: Tensor } {
+    const prompts = batch.captions.map((caption) =>
+      controlPrompts(this.options.controlWords, batch.step, caption),
+    );
+    const side = (branch: BranchName, opposite: boolean) =>
+      prompts.map((p) => ((branch === "denoise") !== opposite ? p.positive : p.negative));
+    return {
+      wanted: this.parts.reward.textFeatures(group.flatMap((branch) => side(branch, false))),
+      unwanted: this.parts.reward.textFeatures(group.flatMap((branch) => side(branch, true))),
+    };
+  }
+}

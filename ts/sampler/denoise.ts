@@ -1,0 +1,45 @@
+import { noGrad } from "../autograd/tape.js";
+import { combine } from "../ops/index.js";
+import { synchronize } from "../tensor/device.js";
+import { tensorScope } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** A velocity field: noise minus clean, at latents x [B, L, 64] and one noise level for all of them. */
+export type VelocityAt = (x: Tensor, sigma: number) => Tensor;
+
+export interface DenoiseOptions {
+  /** After each step, with the number done and the latents it gave; they are freed after the next. */
+  onStep?: (done: number, latents: Tensor) => void;
+}
+
+/**
+ * Euler steps of the flow, x' = x + (sigma' - sigma) v, without a tape. The state is float32 whatever the
+ * model's dtype. Waits once a model call, with at most two calls in flight.
+ *
+ * @param noise - [B, L, 64] float32, pure noise at sigmas[0]; not freed
+ * @param sigmas - decreasing; the last is where it ends
+ * @returns [B, L, 64] float32, in the caller's scope
+ */
+export async function denoise(
+  velocity: VelocityAt,
+  noise: Tensor,
+  sigmas: Float32Array,
+  { onStep }: DenoiseOptions = {},
+): Promise<Tensor> {
+  let x = noise;
+  let pending: Promise<void> = Promise.resolve();
+  for (let i = 0; i + 1 < sigmas.length; ++i) {
+    const next = noGrad(() => {
+      using scope = tensorScope();
+      const step = Math.fround(sigmas[i + 1]! - sigmas[i]!);
+      return scope.keep(combine(x, velocity(x, sigmas[i]!), { x: 1, y: step }));
+    });
+    if (x !== noise) x.dispose();
+    x = next;
+    onStep?.(i + 1, x);
+    await pending;
+    pending = synchronize(noise.device);
+  }
+  await pending;
+  return x;
+}
