@@ -17,6 +17,11 @@ export const packageRoot: string = (() => {
   return folder;
 })();
 
+/** This package's version. */
+export const packageVersion: string = (
+  JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { version: string }
+).version;
+
 /** Where the build puts the addon. */
 export const addonPath: string = path.join(packageRoot, "build", "Release", "srpo_native.node");
 

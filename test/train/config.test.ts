@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "uvu";
+import { srpoHps, srpoPickScore } from "../../ts/methods/presets.js";
+import { srpoOptions, trainConfig, trainSchema } from "../../ts/train/config.js";
+import { flagOf, jsonSchema } from "../../ts/train/schema.js";
+
+const config = (values: Record<string, unknown>) => trainConfig([{ name: "--", values }]);
+
+test("the defaults are the published HPS recipe, the presets the others", () => {
+  const defaults = config({});
+  assert.deepEqual(srpoOptions(defaults), srpoHps);
+  assert.deepEqual(srpoOptions(config({ preset: "pickscore" })), srpoPickScore);
+  assert.equal(defaults.lr, 5e-6);
+  assert.equal(defaults.batch, 32);
+  assert.equal(defaults.steps, 19);
+  assert.equal(defaults.maxGradNorm, 0.1);
+  assert.equal(config({ preset: "micro" }).height, 64);
+});
+
+test("a later source wins, over the preset too", () => {
+  const values = trainConfig([
+    { name: "train.yaml", values: { preset: "pickscore", lr: 1e-5, rolloutGuidance: 3 } },
+    { name: "--", values: { lr: "2e-5" } },
+  ]);
+  assert.equal(values.lr, 2e-5);
+  assert.equal(values.rolloutGuidance, 3);
+  assert.deepEqual(values.window, [5, 30]);
+});
+
+test("text from flags becomes its type", () => {
+  const values = config({ window: "3,9", recompute: "false", seed: 7, positiveWords: "A, B c" });
+  assert.deepEqual(values.window, [3, 9]);
+  assert.equal(values.recompute, false);
+  assert.equal(values.seed, "7");
+  assert.deepEqual(values.positiveWords, ["A", "B c"]);
+});
+
+test("everything that is wrong is named at once", () => {
+  const wrong = {
+    lr: "abc",
+    batch: 0,
+    steps: 1.5,
+    window: [1],
+    noise: "loud",
+    seed: "-1",
+    negativeWords: [],
+    rolloutStep: 3,
+    recompute: 1,
+  };
+  assert.throws(
+    () => config(wrong),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.code, "ERR_CONFIG");
+      const lines = error.message.split("\n");
+      assert.equal(lines.length, Object.keys(wrong).length);
+      assert.ok(lines.includes('--: lr: expected a number, 0 or more, got "abc"'));
+      assert.ok(lines.includes("--: batch: expected a whole number, 1 or more, got 0"));
+      assert.ok(lines.includes('--: noise: expected one of shared, per-prompt, got "loud"'));
+      assert.ok(
+        lines.includes("--: rolloutStep: no such option; did you mean rolloutSteps?"),
+        error.message,
+      );
+      return true;
+    },
+  );
+});
+
+test("flags and the JSON Schema follow the table", () => {
+  assert.equal(flagOf("rolloutSteps"), "rollout-steps");
+  const { properties } = jsonSchema(trainSchema) as { properties: Record<string, object> };
+  assert.deepEqual(Object.keys(properties), Object.keys(trainSchema));
+});
+
+test.run();

@@ -1,0 +1,32 @@
+import type { Schema, Values } from "../train/schema.js";
+
+/** What a command's `run` gets beside its options. */
+export interface CommandContext {
+  /** Arguments that are no flags, in order. */
+  positional: readonly string[];
+  /** The flags that were given, by option name, before any default. */
+  given: Readonly<Record<string, unknown>>;
+  /** Aborted by the first Ctrl-C; what listens ends in its own good time. */
+  signal: AbortSignal;
+}
+
+export interface Command<T extends Schema = Schema> {
+  name: string;
+  /** Names of arguments that are no flags, for help: "[config]". */
+  positional?: string;
+  summary: string;
+  schema: T;
+  examples: readonly (readonly [line: string, does: string])[];
+  /**
+   * Whether the options are checked by the command itself, because other sources (a YAML file, a preset)
+   * stand between defaults and flags.
+   */
+  resolvesItself?: boolean;
+  /** Results go to stdout, progress and warnings to stderr. Returns the exit code. */
+  run(values: Values<T>, context: CommandContext): Promise<number>;
+}
+
+/** Keeps a command's option types. */
+export function command<const T extends Schema>(c: Command<T>): Command {
+  return c;
+}

@@ -1,0 +1,46 @@
+import type { Command } from "./command.js";
+
+/** A command's name and summary; its code is loaded when it is called, so that `--help` is quick. */
+export interface CommandLoader {
+  name: string;
+  summary: string;
+  load: () => Promise<Command>;
+}
+
+export const commands: readonly CommandLoader[] = [
+  {
+    name: "init",
+    summary: "writes a complete micro checkpoint folder with random weights",
+    load: async () => (await import("./init.js")).initCommand,
+  },
+  {
+    name: "train",
+    summary: "aligns a model with a reward, from prompts to a checkpoint",
+    load: async () => (await import("./train.js")).trainCommand,
+  },
+  {
+    name: "preprocess",
+    summary: "prompts to cached text embeddings",
+    load: async () => (await import("./preprocess.js")).preprocessCommand,
+  },
+  {
+    name: "sample",
+    summary: "prompts to pictures",
+    load: async () => (await import("./sample.js")).sampleCommand,
+  },
+  {
+    name: "verify",
+    summary: "replays golden fixtures: are this machine's numbers right?",
+    load: async () => (await import("./verify.js")).verifyCommand,
+  },
+  {
+    name: "bench",
+    summary: "every kernel and stage on this machine, beside PyTorch where it is there",
+    load: async () => (await import("./bench.js")).benchCommand,
+  },
+  {
+    name: "doctor",
+    summary: "what this machine has, what was built, what is missing",
+    load: async () => (await import("./doctor.js")).doctorCommand,
+  },
+];

@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { spawnSync } from "node:child_process";
+import { native } from "../native/binding.js";
+import { addonPath, packageRoot, packageVersion } from "../native/load.js";
+import { command } from "./command.js";
+
+interface Finding {
+  what: string;
+  found: string;
+  /** What to do, where something is missing. */
+  advice?: string;
+}
+
+/** The first line of a program's version, or undefined if it is not there. */
+function versionOf(program: string, argument = "--version"): string | undefined {
+  const { status, stdout } = spawnSync(program, [argument], { encoding: "utf8" });
+  return status === 0
+    ? stdout
+        .split("\n")
+        .findLast((line) => line.trim() !== "")
+        ?.trim()
+    : undefined;
+}
+
+function gpus(): Finding {
+  if (!existsSync("/dev/nvidiactl"))
+    return { what: "GPU", found: "none", advice: "the cpu device needs none" };
+  const { status, stdout } = spawnSync(
+    "nvidia-smi",
+    ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
+    { encoding: "utf8" },
+  );
+  return {
+    what: "GPU",
+    found: status === 0 ? stdout.trim().replaceAll("\n", "; ") : "there, nvidia-smi silent",
+  };
+}
+
+function findings(): Finding[] {
+  const rows = native.opRows("cpu");
+  const names = Object.keys(rows);
+  const missing = names.filter((name) => rows[name] === false);
+  const whyNot = path.join(packageRoot, "build", "why-not.txt");
+  return [
+    { what: "srpo-native", found: packageVersion },
+    { what: "Node", found: process.version },
+    { what: "system", found: `${os.type()} ${os.release()} ${os.arch()}` },
+    { what: "memory", found: `${Math.round(os.totalmem() / 2 ** 30)} GiB` },
+    { what: "cores", found: `${os.availableParallelism()}, ${os.cpus()[0]?.model ?? "unknown"}` },
+    { what: "addon", found: addonPath },
+    ...(existsSync(whyNot)
+      ? [{ what: "last build", found: readFileSync(whyNot, "utf8").trim().split("\n")[0]! }]
+      : []),
+    { what: "device cpu", found: `${native.cpuInstructionSet()}, ${native.cpuThreads()} threads` },
+    {
+      what: "ops on cpu",
+      found: `${names.length - missing.length} of ${names.length}`,
+      ...(missing.length > 0 ? { advice: `missing: ${missing.join(", ")}` } : {}),
+    },
+    ...(["emulated", "cuda:0"] as const).map((device) => ({
+      what: `device ${device}`,
+      found: native.hasDevice(device) ? "there" : "not in this build",
+    })),
+    gpus(),
+    ...(["c++", "cmake", "make", "python3", "nvcc"] as const).map((program) => ({
+      what: program,
+      found: versionOf(program) ?? "not found",
+    })),
+  ];
+}
+
+export const doctorCommand = command({
+  name: "doctor",
+  summary: "what this machine has, what was built, what is missing and what to do",
+  schema: { json: { type: "boolean", default: false, help: "as JSON" } },
+  examples: [["doctor", ""]],
+  run({ json }) {
+    const all = findings();
+    if (json) process.stdout.write(`${JSON.stringify(all)}\n`);
+    else
+      for (const { what, found, advice } of all)
+        process.stdout.write(`${what.padEnd(16)} ${found}${advice ? `  (${advice})` : ""}\n`);
+    return Promise.resolve(0);
+  },
+});

@@ -1,0 +1,163 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { readJson } from "../checkpoint/strict_json.js";
+import { picturesOf } from "../data/grid.js";
+import { encodePng } from "../data/png.js";
+import { downsampling } from "../models/autoencoder/config.js";
+import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
+import { native } from "../native/binding.js";
+import { codeOf, SrpoError } from "../native/error.js";
+import { purposes, randn } from "../ops/index.js";
+import {
+  dynamicMu,
+  fluxDevSchedule,
+  inferenceSigmas,
+  shiftedSigmas,
+  type FlowMatchSchedule,
+} from "../sampler/schedule.js";
+import { tensorScope } from "../tensor/scope.js";
+import { readPrompts } from "../text/prompts.js";
+import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
+import { Progress } from "../train/progress.js";
+import { sampleImages } from "../train/samples.js";
+import { requireDevice } from "../train/setup.js";
+import { command } from "./command.js";
+
+/** The schedule that a folder's scheduler says, FLUX.1-dev's if it has none. */
+function scheduleOf(root: string): FlowMatchSchedule {
+  const file = path.join(root, "scheduler", "scheduler_config.json");
+  if (!existsSync(file)) return fluxDevSchedule;
+  const json = readJson(file) as Record<string, unknown>;
+  const number = (key: string, fallback: number) =>
+    typeof json[key] === "number" ? json[key] : fallback;
+  return {
+    shift: number("shift", 1),
+    useDynamicShifting: json["use_dynamic_shifting"] === true,
+    baseShift: number("base_shift", fluxDevSchedule.baseShift),
+    maxShift: number("max_shift", fluxDevSchedule.maxShift),
+    baseImageSeqLen: number("base_image_seq_len", fluxDevSchedule.baseImageSeqLen),
+    maxImageSeqLen: number("max_image_seq_len", fluxDevSchedule.maxImageSeqLen),
+  };
+}
+
+function makeFolder(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true });
+  } catch (error) {
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `out: expected a folder to write to, got ${codeOf(error) ?? String(error)} at ${out}`,
+      { cause: error },
+    );
+  }
+}
+
+export const sampleCommand = command({
+  name: "sample",
+  positional: "[prompt ...]",
+  summary: "prompts to pictures, from any FLUX folder: a base model or a training checkpoint",
+  schema: {
+    model: { type: "text", help: "FLUX folder" },
+    prompts: { type: "text", help: "file of prompts, one a line, instead of arguments" },
+    out: { type: "text", default: "samples", help: "folder of the pictures, PNG" },
+    seed: { type: "seed", default: "0", help: "of the noise" },
+    count: { type: "number", integer: true, min: 1, default: 1, help: "pictures a prompt" },
+    steps: { type: "number", integer: true, min: 1, default: 28, help: "Euler steps" },
+    guidance: { type: "number", default: 3.5, help: "guidance input" },
+    shift: {
+      type: "number",
+      min: 0.01,
+      help: "static time shift as SRPO's sampler; default: the folder's scheduler",
+    },
+    height: { type: "number", integer: true, min: 16, default: 720, help: "in pixels" },
+    width: { type: "number", integer: true, min: 16, default: 720, help: "in pixels" },
+    batch: { type: "number", integer: true, min: 1, default: 1, help: "pictures a forward" },
+    device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N" },
+    precision: {
+      type: "text",
+      default: "bf16",
+      choices: ["bf16", "f32"],
+      help: "of weights and activations",
+    },
+    threads: {
+      type: "number",
+      integer: true,
+      min: 0,
+      max: 1024,
+      default: 0,
+      help: "of the cpu device; 0: all",
+    },
+  },
+  examples: [
+    ['sample --model micro --height 64 --width 64 "a red fox in the snow"', "samples/00000.png"],
+    ["sample --model runs/srpo-1/checkpoints/step-000020 --prompts prompts.txt --count 4", ""],
+  ],
+  async run(o, { positional, signal }) {
+    if (o.model === undefined)
+      throw new SrpoError("ERR_CONFIG", "model: expected a FLUX folder, got none");
+    const prompts = o.prompts === undefined ? positional : await readPrompts(o.prompts);
+    if (prompts.length === 0)
+      throw new SrpoError("ERR_CONFIG", "sample: expected prompts or --prompts FILE, got none");
+    const device = requireDevice(o.device);
+    native.cpuSetThreads(o.threads);
+    const dtype = o.precision === "bf16" ? "bfloat16" : "float32";
+    const model = await loadTransformer(o.model, { dtype, device });
+    const vae = await loadAutoencoder(o.model, { dtype, device, parts: ["decoder"] });
+    const encoders = await loadTextEncoders(o.model, { dtype, device });
+    const factor = downsampling(vae.config);
+    if (o.height % (2 * factor) !== 0 || o.width % (2 * factor) !== 0)
+      throw new SrpoError(
+        "ERR_CONFIG",
+        `height, width: expected multiples of ${2 * factor}, got ${o.height} and ${o.width}`,
+      );
+    const [h, w] = [o.height / factor, o.width / factor];
+    const tokens = (h * w) / 4;
+    const schedule = scheduleOf(o.model);
+    const sigmas =
+      o.shift === undefined
+        ? inferenceSigmas(o.steps, schedule, dynamicMu(schedule, tokens))
+        : shiftedSigmas(o.steps, o.shift);
+    const policy = new FluxPolicy(model, { height: h / 2, width: w / 2 }, { timesteps: "exact" });
+    const decoder = new AutoencoderDecoder(vae, h, w);
+    makeFolder(o.out);
+
+    const all = prompts.flatMap((prompt) => Array.from({ length: o.count }, () => prompt));
+    const progress = new Progress({
+      unit: "steps",
+      total: o.steps * Math.ceil(all.length / o.batch),
+    });
+    let done = 0;
+    for (let start = 0; start < all.length && !signal.aborted; start += o.batch) {
+      using scope = tensorScope();
+      void scope;
+      const some = all.slice(start, start + o.batch);
+      const samples = some.map((_, i) => start + i);
+      const key = { seed: BigInt(o.seed), purpose: purposes.sampleNoise, step: 0, device };
+      const noise = randn([some.length, tokens, model.config.inChannels], {
+        ...key,
+        sample: samples,
+      });
+      const images = await sampleImages(policy, decoder, encoders.encode(some), noise, {
+        sigmas,
+        guidance: o.guidance,
+        onStep: () => progress.update(++done),
+      });
+      for (const [i, picture] of (await picturesOf(images)).entries()) {
+        const file = path.join(o.out, `${String(start + i).padStart(5, "0")}.png`);
+        const text = {
+          Software: "srpo-native",
+          prompt: some[i]!,
+          seed: o.seed,
+          steps: `${o.steps}`,
+        };
+        writeFileSync(file, encodePng(picture, text));
+        process.stdout.write(`${file}\n`);
+      }
+    }
+    progress.end();
+    encoders.dispose();
+    vae.dispose();
+    policy.dispose();
+    return signal.aborted ? 130 : 0;
+  },
+});

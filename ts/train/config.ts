@@ -1,0 +1,128 @@
+// Every option of `train`, once: flags, YAML keys, help and checks come from this table.
+import { srpoHps, srpoPickScore } from "../methods/presets.js";
+import type { SrpoOptions } from "../methods/srpo.js";
+import { timestepRoundings } from "../sampler/timestep.js";
+import { resolve, type Schema, type Source, type Values } from "./schema.js";
+
+const d = srpoHps;
+
+// A line an option reads as the table that it is.
+// prettier-ignore
+export const trainSchema = {
+  model: { type: "text", help: "folder of the policy: transformer, vae, text encoders, tokenizers", group: "what" },
+  reward: { type: "text", help: "folder of the reward; default: reward/ inside the model's", group: "what" },
+  prompts: { type: "text", help: "file of prompts, one a line; default: the package's own list", group: "what" },
+  embeddings: { type: "text", help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
+  images: { type: "text", help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
+  method: { type: "text", default: "srpo", choices: ["srpo"], help: "alignment method", group: "what" },
+  preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
+
+  out: { type: "text", help: "run folder; default: runs/<method>-<date>", group: "run" },
+  resume: { type: "text", help: "a run folder, or one of its checkpoints, to go on from, bit for bit", group: "run" },
+  steps: { type: "number", integer: true, min: 1, default: 19, help: "updates (the released recipe made 19)", group: "run" },
+  seed: { type: "seed", default: "42", help: "of everything that is drawn", group: "run" },
+  device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N", group: "run" },
+  precision: { type: "text", default: "bf16", choices: ["bf16", "f32"], help: "bf16: bf16 weights with exact float32 updates; f32: all float32", group: "run" },
+  threads: { type: "number", integer: true, min: 0, max: 1024, default: 0, help: "of the cpu device; 0: all. Results do not depend on it", group: "run" },
+  saveEvery: { type: "number", integer: true, min: 0, default: 20, help: "updates between checkpoints; 0: only at the end", group: "run" },
+  keep: { type: "number", integer: true, min: 1, default: 5, help: "newest checkpoints that are kept", group: "run" },
+  saveDtype: { type: "text", default: "bfloat16", choices: ["bfloat16", "float32"], help: "of the saved weights", group: "run" },
+  sampleEvery: { type: "number", integer: true, min: 0, default: 10, help: "updates between sample grids; 0: none", group: "run" },
+  sampleCount: { type: "number", integer: true, min: 1, max: 64, default: 8, help: "pictures in a grid", group: "run" },
+  samplePrompts: { type: "text", help: "file of the grid's prompts; default: the first of `prompts`", group: "run" },
+  sampleSteps: { type: "number", integer: true, min: 1, default: 50, help: "Euler steps of a sample", group: "run" },
+  sampleGuidance: { type: "number", default: 3.5, help: "guidance input of a sample", group: "run" },
+
+  height: { type: "number", integer: true, min: 16, default: 720, help: "of the pictures, in pixels", group: "batch" },
+  width: { type: "number", integer: true, min: 16, default: 720, help: "of the pictures, in pixels", group: "batch" },
+  batch: { type: "number", integer: true, min: 1, default: 32, help: "prompts an update, over all ranks", group: "batch" },
+  microBatch: { type: "number", integer: true, min: 1, default: 1, help: "prompts a forward; the sum is the same", group: "batch" },
+  noise: { type: "text", default: "shared", choices: ["shared", "per-prompt"], help: "one noise for all prompts of an update (official), or one each", group: "batch" },
+
+  lr: { type: "number", min: 0, default: 5e-6, help: "learning rate", group: "optimizer" },
+  beta1: { type: "number", min: 0, max: 1, default: 0.9, help: "AdamW", group: "optimizer" },
+  beta2: { type: "number", min: 0, max: 1, default: 0.999, help: "AdamW", group: "optimizer" },
+  eps: { type: "number", min: 0, default: 1e-8, help: "AdamW", group: "optimizer" },
+  weightDecay: { type: "number", min: 0, default: 1e-4, help: "AdamW, decoupled", group: "optimizer" },
+  maxGradNorm: { type: "number", min: 0, default: 0.1, help: "global clip; 0: none", group: "optimizer" },
+  schedule: { type: "text", default: "constant", choices: ["constant", "linear", "cosine"], help: "of the learning rate, after the warm-up", group: "optimizer" },
+  warmup: { type: "number", integer: true, min: 0, default: 0, help: "updates of linear warm-up", group: "optimizer" },
+  ema: { type: "number", min: 0, max: 1, default: 0, help: "decay of the averaged weights, float32; 0: none", group: "optimizer" },
+
+  timesteps: { type: "text", default: "integer", choices: timestepRoundings, help: "integer: trunc(1000 sigma); exact: sigma itself; reference: integer, rounded to bf16 as the official autocast", group: "srpo" },
+  rolloutSteps: { type: "number", integer: true, min: 1, default: d.rolloutSteps, help: "Euler steps of the rollout", group: "srpo" },
+  rolloutGuidance: { type: "number", default: d.rolloutGuidance, help: "guidance input of the rollout", group: "srpo" },
+  guidance: { type: "number", default: d.guidance, help: "guidance input of the differentiated call", group: "srpo" },
+  shift: { type: "number", min: 0.01, default: d.window.shift, help: "static time shift", group: "srpo" },
+  windowTable: { type: "number", integer: true, min: 2, default: d.window.tableSteps, help: "steps of the table that `window` indexes (vis_sampling_step)", group: "srpo" },
+  window: { type: "numbers", length: 2, default: d.window.range, help: "first and last index into that table (train_timestep)", group: "srpo" },
+  windowLength: { type: "number", integer: true, min: 11, default: d.window.length, help: "noise levels in the window (timestep_length)", group: "srpo" },
+  groundtruthRatio: { type: "number", min: 0, max: 1, default: d.window.groundtruthRatio, help: "share of the noise that is removed exactly", group: "srpo" },
+  discountPositive: { type: "numbers", length: 2, default: d.discountPositive, help: "k of the denoise branch, from the window's low-noise end to its high-noise end", group: "srpo" },
+  discountNegative: { type: "numbers", length: 2, default: d.discountNegative, help: "k of the inversion branch", group: "srpo" },
+  margin: { type: "number", default: d.margin, help: "of the hinge relu(margin - R)", group: "srpo" },
+  branches: { type: "text", default: d.branches, choices: ["both", "denoise", "inversion"], help: "both is the method", group: "srpo" },
+  branchesTogether: { type: "boolean", default: d.branchesTogether, help: "both branches as one batch of two: the same sum", group: "srpo" },
+  positiveWords: { type: "texts", default: d.controlWords.positive, help: "wanted control words", group: "srpo" },
+  negativeWords: { type: "texts", default: d.controlWords.negative, help: "unwanted control words", group: "srpo" },
+
+  recompute: { type: "boolean", default: true, help: "run transformer blocks again in backward instead of keeping what they save", group: "memory" },
+  recomputeVae: { type: "boolean", default: true, help: "the same for the VAE decoder's", group: "memory" },
+} as const satisfies Schema;
+
+export type TrainConfig = Values<typeof trainSchema>;
+
+const presets: Readonly<Record<string, Partial<TrainConfig>>> = {
+  hps: {},
+  pickscore: {
+    window: srpoPickScore.window.range,
+    rolloutGuidance: srpoPickScore.rolloutGuidance,
+    discountPositive: srpoPickScore.discountPositive,
+    discountNegative: srpoPickScore.discountNegative,
+  },
+  // For the micro folders that `init micro` writes: the same method at a size for a laptop.
+  micro: {
+    height: 64,
+    width: 64,
+    batch: 8,
+    microBatch: 8,
+    rolloutSteps: 8,
+    sampleSteps: 12,
+    lr: 3e-5,
+    recompute: false,
+    recomputeVae: false,
+  },
+};
+
+/**
+ * The resolved configuration of a run: defaults, the preset, then each source in turn.
+ *
+ * @throws SrpoError ERR_CONFIG that names every wrong value at once
+ */
+export function trainConfig(sources: readonly Source[]): TrainConfig {
+  const preset = sources.findLast((source) => source.values["preset"] !== undefined);
+  const name = preset?.values["preset"];
+  const start = typeof name === "string" ? presets[name] : undefined;
+  return resolve(trainSchema, [{ name: "preset", values: start ?? {} }, ...sources]);
+}
+
+export function srpoOptions(config: TrainConfig): SrpoOptions {
+  return {
+    window: {
+      shift: config.shift,
+      tableSteps: config.windowTable,
+      range: [config.window[0]!, config.window[1]!],
+      length: config.windowLength,
+      groundtruthRatio: config.groundtruthRatio,
+    },
+    rolloutSteps: config.rolloutSteps,
+    rolloutGuidance: config.rolloutGuidance,
+    guidance: config.guidance,
+    discountPositive: [config.discountPositive[0]!, config.discountPositive[1]!],
+    discountNegative: [config.discountNegative[0]!, config.discountNegative[1]!],
+    margin: config.margin,
+    branches: config.branches,
+    branchesTogether: config.branchesTogether,
+    controlWords: { positive: config.positiveWords, negative: config.negativeWords },
+  };
+}

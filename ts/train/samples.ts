@@ -1,0 +1,49 @@
+import { noGrad } from "../autograd/tape.js";
+import { gridOf, picturesOf } from "../data/grid.js";
+import type { Picture } from "../data/png.js";
+import type { LatentDecoder, Policy, PromptFeatures } from "../methods/method.js";
+import { affine, clamp, recover } from "../ops/index.js";
+import { denoise } from "../sampler/denoise.js";
+import { tensorScope } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+export interface SampleOptions {
+  sigmas: Float32Array;
+  guidance: number;
+  onStep?: (done: number) => void;
+}
+
+/**
+ * Pictures of a policy from given noise.
+ *
+ * @param noise - [B, L, 4C] float32, packed
+ * @returns [B, H, W, 3] in [0, 1], in the caller's scope
+ */
+export async function sampleImages(
+  policy: Policy,
+  decoder: LatentDecoder,
+  features: PromptFeatures,
+  noise: Tensor,
+  { sigmas, guidance, onStep }: SampleOptions,
+): Promise<Tensor> {
+  using scope = tensorScope();
+  const velocity = (x: Tensor, sigma: number) => {
+    const all = Array.from({ length: noise.dim(0) }, () => sigma);
+    return policy.velocity(x, all, features, guidance);
+  };
+  const clean = await denoise(velocity, noise, sigmas, onStep === undefined ? {} : { onStep });
+  return scope.keep(
+    noGrad(() => {
+      const g = Array.from({ length: noise.dim(0) }, () => 0);
+      // A step of no length: unpacks and unscales the latents alone.
+      const latent = recover(clean, noise, clean, { ...decoder, g });
+      return clamp(affine(decoder.decode(latent), 0.5, 0.5), 0, 1);
+    }),
+  );
+}
+
+/** Pictures [B, H, W, 3] as one, in about a square. */
+export async function gridOfImages(images: Tensor): Promise<Picture> {
+  const pictures = await picturesOf(images);
+  return gridOf(pictures, Math.ceil(Math.sqrt(pictures.length)));
+}

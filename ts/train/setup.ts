@@ -1,0 +1,271 @@
+// What a run's options stand for: models on the device, data, and the method with its parts.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { noGrad } from "../autograd/tape.js";
+import { EmbeddingFolder } from "../data/embeddings.js";
+import { listImages, loadImages } from "../data/images.js";
+import type { Batch, Method, PromptFeatures } from "../methods/method.js";
+import { Srpo } from "../methods/srpo.js";
+import { downsampling } from "../models/autoencoder/config.js";
+import type { Autoencoder } from "../models/autoencoder/model.js";
+import type { Flux } from "../models/flux/model.js";
+import { requireParts } from "../models/pipeline/folder.js";
+import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
+import type { TextEncoders } from "../models/pipeline/text_encoders.js";
+import { native } from "../native/binding.js";
+import { SrpoError } from "../native/error.js";
+import { packageVersion } from "../native/load.js";
+import { cast, concat, packLatent, purposes, randn, randomInteger } from "../ops/index.js";
+import { TwoTowerReward } from "../rewards/two_tower_reward.js";
+import { hasDevice, type Device } from "../tensor/device.js";
+import { release, tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
+import { srpoOptions, type TrainConfig } from "./config.js";
+import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
+
+/** The prompts of a run and what the policy reads of them. */
+export interface PromptData {
+  readonly size: number;
+  readonly captions: readonly string[];
+  /** By place in the list. */
+  features(places: readonly number[]): Promise<PromptFeatures>;
+}
+
+export interface Setup {
+  model: Flux;
+  policy: FluxPolicy;
+  decoder: AutoencoderDecoder;
+  data: PromptData;
+  /** Encodes prompts that are not in the list; undefined where embeddings came ready-made. */
+  encoders: TextEncoders | undefined;
+  method: Method;
+  /** Clean packed latents of real pictures, by place; undefined online. */
+  clean: ((places: readonly number[]) => Promise<Tensor>) | undefined;
+  version: string;
+  /** Packed tokens and their channels. */
+  tokens: number;
+  channels: number;
+  dispose(): void;
+}
+
+/** @throws SrpoError ERR_DEVICE for a device that is not there */
+export function requireDevice(device: string): Device {
+  if (!hasDevice(device as Device))
+    throw new SrpoError(
+      "ERR_DEVICE",
+      `device: expected one that is there, got ${device}; "srpo-native doctor" lists them`,
+    );
+  return device as Device;
+}
+
+function requireSize(config: TrainConfig, model: Flux, vae: Autoencoder): { h: number; w: number } {
+  const factor = downsampling(vae.config);
+  for (const side of ["height", "width"] as const)
+    if (config[side] % (2 * factor) !== 0)
+      throw new SrpoError(
+        "ERR_CONFIG",
+        `${side}: expected a multiple of ${2 * factor}, got ${config[side]}`,
+      );
+  const channels = 4 * vae.config.latentChannels;
+  if (model.config.inChannels !== channels)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `model: expected a transformer of ${channels} channels for this vae, got ${model.config.inChannels}`,
+    );
+  return { h: config.height / factor, w: config.width / factor };
+}
+
+/** The offline data: pictures and captions, encoded once a picture when first used. */
+function offline(
+  config: TrainConfig,
+  vae: Autoencoder,
+  dtype: "float32" | "bfloat16",
+  device: Device,
+): { captions: string[]; clean: NonNullable<Setup["clean"]>; dispose: () => void } {
+  const images = listImages(config.images!);
+  const known = new Map<number, Tensor>();
+  const latentOf = async (place: number): Promise<Tensor> => {
+    const cached = known.get(place);
+    if (cached !== undefined) return cached;
+    const { height, width } = config;
+    const picture = await loadImages([images[place]!.file], { height, width, dtype, device });
+    const latent = noGrad(() =>
+      tidy(() => {
+        const moments = vae.encode(picture);
+        const noise = randn(moments.mean.shape, {
+          seed: BigInt(config.seed),
+          purpose: purposes.directNoise,
+          step: 0,
+          sample: place,
+          dtype,
+          device,
+        });
+        return packLatent(cast(vae.toNetwork(vae.sample(moments, noise)), "float32"));
+      }),
+    );
+    picture.dispose();
+    known.set(place, release(latent));
+    return latent;
+  };
+  return {
+    captions: images.map(({ caption }) => caption),
+    clean: async (places) => {
+      const rows: Tensor[] = [];
+      for (const place of places) rows.push(await latentOf(place));
+      return noGrad(() => concat(rows, 0));
+    },
+    dispose: () => {
+      for (const latent of known.values()) latent.dispose();
+    },
+  };
+}
+
+/** Prompts that the text encoders of the model's folder read, each once. */
+function encoded(captions: readonly string[], encoders: TextEncoders): PromptData {
+  const known = new Map<number, PromptFeatures>();
+  const most = 4096;
+  return {
+    size: captions.length,
+    captions,
+    async features(places) {
+      for (const place of places) {
+        if (known.has(place)) continue;
+        if (known.size >= most) {
+          const [oldest, features] = known.entries().next().value!;
+          features.txt.dispose();
+          features.pooled.dispose();
+          known.delete(oldest);
+        }
+        const { txt, pooled } = encoders.encode([captions[place]!]);
+        known.set(place, { txt: release(txt), pooled: release(pooled) });
+      }
+      const all = places.map((place) => known.get(place)!);
+      return noGrad(() => ({
+        txt: concat(
+          all.map(({ txt }) => txt),
+          0,
+        ),
+        pooled: concat(
+          all.map(({ pooled }) => pooled),
+          0,
+        ),
+      }));
+    },
+  };
+}
+
+function cachedData(
+  folder: EmbeddingFolder,
+  options: { dtype: "float32" | "bfloat16"; device: Device },
+): PromptData {
+  return {
+    size: folder.prompts.length,
+    captions: folder.prompts,
+    features: (places) => folder.read(places, options),
+  };
+}
+
+function methodOf(
+  config: TrainConfig,
+  parts: {
+    policy: FluxPolicy;
+    decoder: AutoencoderDecoder;
+    reward: TwoTowerReward;
+    shape: readonly [tokens: number, channels: number];
+    device: Device;
+  },
+): Method {
+  const seed = BigInt(config.seed);
+  const { policy, decoder, reward, shape, device } = parts;
+  const drawNoise = ({ step, samples }: Batch): Tensor =>
+    randn([samples.length, ...shape], {
+      seed,
+      purpose: purposes.rolloutNoise,
+      step,
+      sample: config.noise === "shared" ? samples.map(() => 0) : samples,
+      device,
+    });
+  const drawIndex = ({ step }: Batch, sample: number, low: number, high: number): number =>
+    randomInteger(low, high, { seed, purpose: purposes.timestepIndex, step, sample });
+  return new Srpo(srpoOptions(config), { policy, decoder, reward, drawNoise, drawIndex });
+}
+
+/**
+ * Loads everything that a run needs and checks that it fits together, before anything is written.
+ *
+ * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT, ERR_DEVICE
+ */
+export async function loadSetup(config: TrainConfig): Promise<Setup> {
+  const root = config.model!;
+  const device = requireDevice(config.device);
+  native.cpuSetThreads(config.threads);
+  const dtype = config.precision === "bf16" ? "bfloat16" : "float32";
+  const frozen = { dtype, device } as const;
+  requireParts(root, ["transformer", "vae"]);
+  const rewardFolder = config.reward ?? path.join(root, "reward");
+  if (!existsSync(rewardFolder))
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `reward: expected a folder, got none at ${rewardFolder}; name one by --reward`,
+    );
+
+  const owned: { dispose(): void }[] = [];
+  const own = <T extends { dispose(): void }>(part: T): T => {
+    owned.push(part);
+    return part;
+  };
+  const dispose = () => {
+    for (const part of owned.toReversed()) part.dispose();
+  };
+  try {
+    const model = own(await loadTransformer(root, { ...frozen, trainable: true }));
+    const parts =
+      config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
+    const vae = own(await loadAutoencoder(root, { ...frozen, parts }));
+    const { h, w } = requireSize(config, model, vae);
+    const reward = own(
+      await TwoTowerReward.load(rewardFolder, {
+        ...frozen,
+        vocabulary: path.join(root, "tokenizer"),
+      }),
+    );
+    const real = config.images === undefined ? undefined : own(offline(config, vae, dtype, device));
+    let encoders: TextEncoders | undefined;
+    let data: PromptData;
+    if (config.embeddings === undefined) {
+      encoders = own(await loadTextEncoders(root, frozen));
+      data = encoded(
+        real?.captions ?? (await readPrompts(config.prompts ?? shippedPromptsFile)),
+        encoders,
+      );
+    } else {
+      const folder = await EmbeddingFolder.open(config.embeddings);
+      own({ dispose: () => folder[Symbol.dispose]() });
+      data = cachedData(folder, frozen);
+    }
+    const policy = new FluxPolicy(
+      model,
+      { height: h / 2, width: w / 2 },
+      { timesteps: config.timesteps, recompute: config.recompute },
+    );
+    const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
+    const shape = [(h * w) / 4, model.config.inChannels] as const;
+    return {
+      model,
+      policy,
+      decoder,
+      data,
+      encoders,
+      method: methodOf(config, { policy, decoder, reward, shape, device }),
+      clean: real?.clean,
+      version: packageVersion,
+      tokens: shape[0],
+      channels: shape[1],
+      dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
