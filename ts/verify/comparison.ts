@@ -101,6 +101,26 @@ export class Comparison {
     }
   }
 
+  /**
+   * Adds a row for weights after an update: relative L2 of their change, since the change is far below
+   * the weights themselves.
+   *
+   * @param before - the weights before, in the fixture's order
+   */
+  async addChange(
+    key: string,
+    actual: ArrayLike<number>,
+    before: ArrayLike<number>,
+    tolerance: number,
+  ): Promise<void> {
+    this.#seen.add(key);
+    const expected = await this.#fixture.values(key);
+    const change = (values: ArrayLike<number>) =>
+      Float64Array.from({ length: values.length }, (_, i) => values[i]! - before[i]!);
+    const wanted = change(expected);
+    this.#row(key, distance(change(actual), wanted) / normOf(wanted), tolerance, "of the change");
+  }
+
   /** The rows, with one that failed for every output and gradient that no replay computed. */
   finish(): Row[] {
     for (const key of this.#fixture.keys)

@@ -3,6 +3,8 @@ import { replayFlux } from "./flux.js";
 import type { Replay } from "./replay.js";
 import { replayRope } from "./rope.js";
 import { replayClipText, replayT5 } from "./text_encoders.js";
+import { replayScheduler } from "./scheduler.js";
+import { replaySrpoStep } from "./srpo_step.js";
 import { replayHfClip, replayOpenClip } from "./two_tower.js";
 
 /** Which replay serves which network, by the `module` of a fixture's metadata; the first match wins. */
@@ -15,6 +17,8 @@ const replays: readonly (readonly [module: RegExp, replay: Replay])[] = [
   [/^transformers T5EncoderModel\b/, replayT5],
   [/^transformers CLIPModel\b/, replayHfClip],
   [/^open_clip\.CLIP\b/, replayOpenClip],
+  [/^diffusers FlowMatchEulerDiscreteScheduler\b/, replayScheduler],
+  [/^Tencent-Hunyuan SRPO\b/, replaySrpoStep],
 ];
 
 /** The replay of a network, or undefined: an unknown one is a failure, not a skip. */
