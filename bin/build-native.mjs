@@ -97,7 +97,7 @@ if (!has("c++")) {
 } else {
   const cmake = has("cmake");
   if (cmake) done = withCmake();
-  if (!done && has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
+  else if (has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
   if (!done && !cmake) problems.push("neither cmake, nor make with python3, built the addon");
 }
 mkdirSync(build, { recursive: true });
