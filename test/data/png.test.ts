@@ -43,7 +43,7 @@ test("all five filters, grey and 16 bits are read", () => {
   const rows = [0, 10, 20, 1, 10, 10, 2, 0, 0, 3, 5, 5, 4, 0, 0];
   const grey = decodePng(png([8, 0], rows));
   assert.deepEqual(
-    grey.rgb.filter((_, i) => i % 3 === 0),
+    Array.from(grey.rgb).filter((_, i) => i % 3 === 0),
     Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? 10 : 20)),
   );
   const deep = decodePng(
