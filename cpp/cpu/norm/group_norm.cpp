@@ -6,12 +6,14 @@
 //   dw = sum over samples and pixels of g * xhat
 //   db = sum over samples and pixels of g
 //
-// A sample's pixels are cut into parts of fixed size. Sums over a part are float, one a channel; parts
-// and the channels of a group are added up in double, in their order. The variance is taken in a second
-// pass over centred values: E[x^2] - mean^2 cancels.
+// A sample's pixels are cut into parts of fixed size. A part's sums are float, one a channel; parts and
+// the channels of a group are put together in double, in their order. Mean and squared deviation are
+// taken part by part, in two passes while the part is in cache (E[x^2] - mean^2 would cancel), and
+// joined by Chan's rule: the squares of parts, and n times the square of each part mean's distance.
 
 #include "cpp/ops/norm/group_norm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -83,6 +85,30 @@ std::vector<float> per_channel(const float* of_group, const Cut& cut, int64_t gr
   return all;
 }
 
+/// mean and rstd [B, groups] from the parts' means and squared deviations [B * parts, C].
+void join_statistics(float* mean, float* rstd, const std::vector<float>& means,
+                     const std::vector<float>& squares, const Cut& cut, int64_t groups, float eps) {
+  const int64_t width = cut.C / groups;
+  for (int64_t i = 0; i < cut.B * groups; ++i) {
+    const int64_t b = i / groups, channel = i % groups * width;
+    const double size = static_cast<double>(width * cut.P);
+    const auto over_parts = [&](const auto& f) {
+      double total = 0;
+      for (int64_t part = 0; part < cut.parts; ++part) {
+        const int64_t first = (b * cut.parts + part) * cut.C + channel;
+        const auto pixels = static_cast<double>(std::min(cut.grain, cut.P - part * cut.grain));
+        for (int64_t c = first; c < first + width; ++c) total += f(c, pixels);
+      }
+      return total;
+    };
+    const double mu = over_parts([&](int64_t c, double n) { return n * means[c]; }) / size;
+    const double deviation = over_parts(
+        [&](int64_t c, double n) { return squares[c] + n * (means[c] - mu) * (means[c] - mu); });
+    mean[i] = static_cast<float>(mu);
+    rstd[i] = static_cast<float>(1 / std::sqrt(deviation / size + static_cast<double>(eps)));
+  }
+}
+
 template <typename T>
 std::vector<float> widened(const TensorView& t) {
   std::vector<float> all(t.numel());
@@ -99,22 +125,15 @@ void forward(const GroupNormForward& op) {
   const Cut cut(op.x);
   const int64_t C = cut.C, groups = op.mean.dim(1);
   const T* x = op.x.data<T>();
-  std::vector<float> sums(cut.B * cut.parts * C);
+  std::vector<float> means(cut.B * cut.parts * C), squares(cut.B * cut.parts * C);
   cut.for_each_part([&](int64_t, int64_t part, int64_t first, int64_t pixels) {
-    kernels<T>().sum(sums.data() + part * C, x + first, pixels, C);
+    kernels<T>().statistics(means.data() + part * C, squares.data() + part * C, x + first, pixels,
+                            C);
   });
-  const std::vector<float> group_mean = group_means(cut.add_parts(sums, C), cut, groups);
-  const std::vector<float> mean = per_channel(group_mean.data(), cut, groups);
+  join_statistics(op.mean.data<float>(), op.rstd.data<float>(), means, squares, cut, groups,
+                  op.eps);
 
-  cut.for_each_part([&](int64_t b, int64_t part, int64_t first, int64_t pixels) {
-    kernels<T>().squares(sums.data() + part * C, x + first, mean.data() + b * C, pixels, C);
-  });
-  const std::vector<float> variance = group_means(cut.add_parts(sums, C), cut, groups);
-  for (int64_t i = 0; i < cut.B * groups; ++i) {
-    op.mean.data<float>()[i] = group_mean[i];
-    op.rstd.data<float>()[i] = 1.f / std::sqrt(variance[i] + op.eps);
-  }
-
+  const std::vector<float> mean = per_channel(op.mean.data<float>(), cut, groups);
   const std::vector<float> rstd = per_channel(op.rstd.data<float>(), cut, groups);
   const std::vector<float> w = widened<T>(op.w), bias = widened<T>(op.b);
   cut.for_each_part([&](int64_t b, int64_t, int64_t first, int64_t pixels) {

@@ -12,10 +12,8 @@ struct GroupNormChannels {
 /// Some pixels of group norm, x [pixels, C]; T is float or the bits of a bfloat16.
 template <typename T>
 struct GroupNormKernels {
-  /// sums [C] = sum of x.
-  void (*sum)(float* sums, const T* x, int64_t pixels, int64_t C);
-  /// sums [C] = sum of (x - mean)^2.
-  void (*squares)(float* sums, const T* x, const float* mean, int64_t pixels, int64_t C);
+  /// mean [C] of these pixels, and squares [C] = sum of (x - mean)^2.
+  void (*statistics)(float* mean, float* squares, const T* x, int64_t pixels, int64_t C);
   void (*forward)(T* y, const T* x, const GroupNormChannels& channels, int64_t pixels, int64_t C);
   /// g_sum [C] = sum of g, g_xhat_sum [C] = sum of g * xhat, with g = dy * act'.
   void (*backward_sums)(float* g_sum, float* g_xhat_sum, const T* dy, const T* x,

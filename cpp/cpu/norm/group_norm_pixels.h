@@ -21,22 +21,16 @@ SRPO_INLINE f32x16 sum_over(int64_t pixels, const F& f) {
 }
 
 template <typename T>
-void sum_pixels(float* sums, const T* x, int64_t pixels, int64_t C) {
+void pixel_statistics(float* mean, float* squares, const T* x, int64_t pixels, int64_t C) {
   for_each_16(C, [&](int64_t c, int64_t n) {
     const f32x16 total = sum_over(pixels, [&](int64_t p) { return load_at(x + p * C, c, n); });
-    store_at(sums, c, total, n);
-  });
-}
-
-template <typename T>
-void square_pixels(float* sums, const T* x, const float* mean, int64_t pixels, int64_t C) {
-  for_each_16(C, [&](int64_t c, int64_t n) {
-    const f32x16 mu = load_at(mean, c, n);
-    const f32x16 total = sum_over(pixels, [&](int64_t p) {
+    const f32x16 mu = total / static_cast<float>(pixels);
+    const f32x16 of_squares = sum_over(pixels, [&](int64_t p) {
       const f32x16 centred = load_at(x + p * C, c, n) - mu;
       return centred * centred;
     });
-    store_at(sums, c, total, n);
+    store_at(mean, c, mu, n);
+    store_at(squares, c, of_squares, n);
   });
 }
 
@@ -129,10 +123,10 @@ void backward_pixels(T* dx, const T* dy, const T* x, const GroupNormChannels& ch
 namespace srpo::cpu {
 
 extern const GroupNormTables SRPO_NAMED(group_norm_) = {
-    .f32 = {sum_pixels<float>, square_pixels<float>, forward_pixels<float>,
-            backward_sum_pixels<float>, backward_pixels<float>},
-    .bf16 = {sum_pixels<bf16_bits>, square_pixels<bf16_bits>, forward_pixels<bf16_bits>,
-             backward_sum_pixels<bf16_bits>, backward_pixels<bf16_bits>},
+    .f32 = {pixel_statistics<float>, forward_pixels<float>, backward_sum_pixels<float>,
+            backward_pixels<float>},
+    .bf16 = {pixel_statistics<bf16_bits>, forward_pixels<bf16_bits>, backward_sum_pixels<bf16_bits>,
+             backward_pixels<bf16_bits>},
 };
 
 }  // namespace srpo::cpu
