@@ -24,6 +24,7 @@ namespace srpo::cpu {
 namespace {
 
 constexpr size_t kChunkBytes = size_t{8} << 20;  // packed B: a share of the last-level cache
+constexpr int64_t kNearBytes = 256 << 10;        // packed B that is near enough at any order
 constexpr int64_t kRowsOfTask = 192;    // with a block of K: a share of the second-level cache
 constexpr int64_t kWidthToPackA = 256;  // columns of B from which packing A pays
 constexpr int64_t kRowsToPackB = 48;    // rows of A from which packing B that can be read pays
@@ -199,6 +200,9 @@ void run_tiles(const Plan& p, const Task& t) {
   const int64_t block_bytes =
       tiles * kernel.mr * ceil_div(block, kernel.unit) * kernel.unit * kernel.element_bytes;
   const bool one_block = block == g.K;  // sums of a tile need not outlive it
+  // A panel of B stays in the first-level cache while it meets all rows; but where all panels are
+  // small, the output is written as it lies.
+  const bool along_rows = one_block && t.panels * p.panel_bytes <= kNearBytes;
   char* a = p.reads_a ? nullptr : packed_a.room<char>(static_cast<size_t>(block_bytes + 64));
   float* sums = tile_sums.room<float>(
       static_cast<size_t>(tile_size * (one_block ? 1 : tiles * t.panels)) * sizeof(float));
@@ -209,22 +213,27 @@ void run_tiles(const Plan& p, const Task& t) {
     const int64_t padded = ceil_div(depth, kernel.unit) * kernel.unit;
     const bool last = k + block >= g.K;
     if (!p.reads_a) pack_a_block(p, a, t.batch, t.row, t.rows, k, depth);
-    for (int64_t i = 0; i < t.panels; ++i) {
+    const auto multiply = [&](int64_t i, int64_t tile) {
       const int64_t panel = t.panel + i, column = panel * kernel.nr;
+      const int64_t row = t.row + tile * kernel.mr;
+      const int64_t rows = std::min<int64_t>(kernel.mr, t.row + t.rows - row);
       const bool in_place = reads_panel(p, panel);
-      const char* b = in_place ? at(g.b, p, t.batch, k, column)
-                               : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t row = t.row + tile * kernel.mr;
-        const int64_t rows = std::min<int64_t>(kernel.mr, t.row + t.rows - row);
-        float* c = one_block ? sums : sums + (i * tiles + tile) * tile_size;
-        kernel.micro(c,
-                     p.reads_a ? at(g.a, p, t.batch, row, k)
-                               : a + tile * kernel.mr * padded * kernel.element_bytes,
-                     b, depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
-                     k > 0);
-        if (last) finish_tile(p, output, t.batch, row, column, rows, columns_of(p, panel), c);
-      }
+      float* c = one_block ? sums : sums + (i * tiles + tile) * tile_size;
+      kernel.micro(c,
+                   p.reads_a ? at(g.a, p, t.batch, row, k)
+                             : a + tile * kernel.mr * padded * kernel.element_bytes,
+                   in_place ? at(g.b, p, t.batch, k, column)
+                            : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes,
+                   depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
+                   k > 0);
+      if (last) finish_tile(p, output, t.batch, row, column, rows, columns_of(p, panel), c);
+    };
+    if (along_rows) {
+      for (int64_t tile = 0; tile < tiles; ++tile)
+        for (int64_t i = 0; i < t.panels; ++i) multiply(i, tile);
+    } else {
+      for (int64_t i = 0; i < t.panels; ++i)
+        for (int64_t tile = 0; tile < tiles; ++tile) multiply(i, tile);
     }
   }
 }

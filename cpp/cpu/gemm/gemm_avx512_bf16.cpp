@@ -141,9 +141,7 @@ void dot_rows(float* c, const uint16_t* a, const uint16_t* b, int64_t depth, int
     int64_t k = 0;
     for (; k + 32 <= depth; k += 32) step(k, 0xffffffffu);
     if (k < depth) step(k, (1u << (depth - k)) - 1);
-    for (int i = 0; i < rows; ++i)
-      for (int l = 0; l < 4 && j + l < columns; ++l)
-        c[i * kColumns + j + l] = _mm512_reduce_add_ps(sums[i][l]);
+    store_sums<rows>(c + j, kColumns, columns - j, sums);
   }
 }
 

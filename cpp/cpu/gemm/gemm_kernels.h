@@ -41,7 +41,7 @@ struct GemmKernel {
 };
 
 /// Rows of A up to which `dot` is used.
-constexpr int64_t kDotRows = 24;
+constexpr int64_t kDotRows = 40;
 
 struct GemmTables {
   GemmKernel f32;   // from float

@@ -150,8 +150,17 @@ void dot_rows(float* c, const T* a, const T* b, int64_t depth, int64_t columns, 
         for (int i = 0; i < rows; ++i) sums[i][l] += x[i] * w;
       }
     });
+#if SRPO_GEMM_LANES == 16
+    __m512 products[rows][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+      for (int l = 0; l < 4; ++l) products[i][l] = (__m512)sums[i][l];
+    store_sums<rows>(c + j, kColumns, columns - j, products);
+#else
     for (int i = 0; i < rows; ++i)
       for (int l = 0; l < 4 && j + l < columns; ++l) c[i * kColumns + j + l] = sum(sums[i][l]);
+#endif
   }
 }
 

@@ -73,4 +73,38 @@ template <int width, typename Load>
   }
 }
 
+/// The sums of the lanes of sixteen vectors, in order. The same tree for every vector.
+[[gnu::always_inline]] inline __m512 sums_of(const __m512 (&of)[16]) {
+  __m512i v[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) v[i] = _mm512_castps_si512(of[i]);
+  transpose_16(v);
+  __m512 s[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) s[i] = _mm512_castsi512_ps(v[i]);
+#pragma GCC unroll 4
+  for (int step = 8; step > 0; step /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < step; ++i) s[i] = _mm512_add_ps(s[i], s[i + step]);
+  return s[0];
+}
+
+/// c[i][0..3] = the sums of products[i * 4 + 0..3], for `rows` rows, `stride` floats apart; `columns`
+/// of the four are wanted.
+template <int rows>
+[[gnu::always_inline]] inline void store_sums(float* c, int64_t stride, int64_t columns,
+                                              const __m512 (&products)[rows][4]) {
+  __m512 all[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i)
+    all[i] = i < rows * 4 ? products[i / 4 % rows][i % 4] : _mm512_setzero_ps();
+  const __m512 sums = sums_of(all);
+  const __mmask16 mask = static_cast<__mmask16>((1u << (columns < 4 ? columns : 4)) - 1);
+  alignas(64) float rest[16];
+  _mm512_store_ps(rest, sums);
+#pragma GCC unroll 4
+  for (int i = 0; i < rows; ++i)
+    _mm512_mask_storeu_ps(c + i * stride, mask, _mm512_castps128_ps512(_mm_load_ps(rest + 4 * i)));
+}
+
 }  // namespace
