@@ -46,13 +46,6 @@ float to_float(uint16_t bits) {
   value.bits = bits;
   return float(value);
 }
-void from_float(float& to, float value) {
-  to = value;
-}
-void from_float(uint16_t& to, float value) {
-  to = bfloat16(value).bits;
-}
-
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
 };
@@ -73,30 +66,35 @@ struct Weights {
   int64_t of_n, of_row, of_column, of_c;
 };
 
+/// Where the weights lie that a tap sums: one place, or one or two a direction on a doubled picture.
 struct Tap {
-  int64_t y, x;
-  const std::vector<int64_t>*rows, *columns;  // kernel places to be summed
+  static constexpr int64_t kMost = 4;
+  int64_t count = 0;
+  int64_t offsets[kMost];  // in elements
 };
+
+void sum_rows(float* to, const float* const* rows, int64_t count, int64_t n) {
+  tables().sum_f32(to, rows, count, n);
+}
+void sum_rows(uint16_t* to, const uint16_t* const* rows, int64_t count, int64_t n) {
+  tables().sum_bf16(to, rows, count, n);
+}
+/// Rounded to bfloat16 on the way: the weights are the same on every machine.
+void sum_rows(float* to, const uint16_t* const* rows, int64_t count, int64_t n) {
+  std::vector<uint16_t> sums(n);
+  sum_rows(sums.data(), rows, count, n);
+  for (int64_t i = 0; i < n; ++i) to[i] = to_float(sums[i]);
+}
 
 /// to[i] = from[i], summed over the places of a tap.
 template <typename T, typename Packed>
-void sum_places(Packed* to, const T* from, int64_t n, const Tap& tap, const Weights<T>& w) {
-  if (std::is_same_v<T, Packed> && tap.rows->size() == 1 && tap.columns->size() == 1) {
-    std::memcpy(to, from + tap.rows->front() * w.of_row + tap.columns->front() * w.of_column,
-                n * sizeof(T));
-    return;
-  }
-  constexpr int64_t kBlock = 64;
-  for (int64_t at = 0; at < n; at += kBlock) {
-    const int64_t count = std::min(kBlock, n - at);
-    float sums[kBlock] = {};
-    for (const int64_t r : *tap.rows)
-      for (const int64_t s : *tap.columns) {
-        const T* place = from + r * w.of_row + s * w.of_column + at;
-        for (int64_t i = 0; i < count; ++i) sums[i] += to_float(place[i]);
-      }
-    for (int64_t i = 0; i < count; ++i) from_float(to[at + i], sums[i]);
-  }
+void sum_places(Packed* to, const T* from, int64_t n, const Tap& tap) {
+  const T* rows[Tap::kMost];
+  for (int64_t k = 0; k < tap.count; ++k) rows[k] = from + tap.offsets[k];
+  if (std::is_same_v<T, Packed> && tap.count == 1)
+    std::memcpy(to, rows[0], n * sizeof(T));
+  else
+    sum_rows(to, rows, tap.count, n);
 }
 
 /// One block of up to `width` output channels: [taps, C / pair, width, pair] with a pair (of bfloat16)
@@ -111,7 +109,7 @@ void pack_block(Packed* to, const Weights<T>& w, const std::vector<Tap>& taps, i
     const auto rows = scratch<Packed>(channels * C);
     for (int64_t t = 0; t < static_cast<int64_t>(taps.size()); ++t) {
       for (int64_t n = 0; n < channels; ++n) {
-        sum_places(rows.get() + n * C, w.data + (first + n) * w.of_n, w.C, taps[t], w);
+        sum_places(rows.get() + n * C, w.data + (first + n) * w.of_n, w.C, taps[t]);
         std::fill(rows.get() + n * C + w.C, rows.get() + (n + 1) * C, Packed{});
       }
       tables().transpose(words + t * C / pair * width, width,
@@ -126,7 +124,7 @@ void pack_block(Packed* to, const Weights<T>& w, const std::vector<Tap>& taps, i
       Packed* at = to + (t * C + c) * width;
       const auto line = [&](int64_t i, Packed* into) {
         if (i < w.C)
-          sum_places(into, w.data + first + i * w.of_c, channels, taps[t], w);
+          sum_places(into, w.data + first + i * w.of_c, channels, taps[t]);
         else
           std::fill(into, into + channels, Packed{});
       };
@@ -175,7 +173,10 @@ void multiply(Run<In, Out> run, int64_t tile_rows, int64_t tile_columns, const P
       std::vector<int32_t> tap_y, tap_x;
       for (const ConvAxis::Tap& r : down.taps)
         for (const ConvAxis::Tap& s : across.taps) {
-          taps.push_back({r.offset, s.offset, &r.places, &s.places});
+          Tap& tap = taps.emplace_back();
+          for (const int64_t row : r.places)
+            for (const int64_t column : s.places)
+              tap.offsets[tap.count++] = row * w.of_row + column * w.of_column;
           tap_y.push_back(static_cast<int32_t>(r.offset));
           tap_x.push_back(static_cast<int32_t>(s.offset));
         }

@@ -45,6 +45,15 @@ void run(const ConvRange<float, Out>& r) {
   run_tiles<V>(r, multiply_floats<V>);
 }
 
+template <typename T>
+void sum_rows(T* to, const T* const* rows, int64_t count, int64_t n) {
+  for_each_16(n, [&](int64_t i, int64_t some) {
+    f32x16 total = load_at(rows[0], i, some);
+    for (int64_t k = 1; k < count; ++k) total += load_at(rows[k], i, some);
+    store_at(to, i, total, some);
+  });
+}
+
 /// Swaps blocks of `step` lanes between rows that are `step` apart: four of these transpose 16 x 16.
 template <int step>
 SRPO_INLINE void exchange(u32x16 (&rows)[16]) {
@@ -191,6 +200,8 @@ extern const ConvTables SRPO_NAMED(conv2d_) = {
     .columns = kColumns,
     .f32 = run<1, float>,
     .f32_to_bf16 = run<1, bf16_bits>,
+    .sum_f32 = sum_rows<float>,
+    .sum_bf16 = sum_rows<bf16_bits>,
     .transpose = transpose,
     .weight_f32 = run_weights<float>,
     .weight_bf16 = run_weights<bf16_bits>,

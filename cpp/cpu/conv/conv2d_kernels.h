@@ -57,6 +57,9 @@ struct ConvTables {
   int64_t rows, columns;
   void (*f32)(const ConvRange<float, float>&);
   void (*f32_to_bf16)(const ConvRange<float, uint16_t>&);
+  /// to[i] = sum over k of rows[k][i] for i < n, in float.
+  void (*sum_f32)(float* to, const float* const* rows, int64_t count, int64_t n);
+  void (*sum_bf16)(uint16_t* to, const uint16_t* const* rows, int64_t count, int64_t n);
   /// to[c * width + n] = from[n * pitch + c], words of 32 bits.
   void (*transpose)(uint32_t* to, int64_t width, const uint32_t* from, int64_t pitch, int64_t rows,
                     int64_t columns);
