@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -53,6 +54,14 @@ const Isa& isa() {
   return found;
 }
 
+namespace {
+std::atomic<bool> amx_distrusted{false};
+}
+
+void distrust_amx() {
+  amx_distrusted = true;
+}
+
 const char* isa_text() {
   static const std::string text = [] {
     const Isa& i = isa();
@@ -61,7 +70,8 @@ const char* isa_text() {
     if (i.amx_bf16) names += " amx_bf16";
     return names;
   }();
-  return text.c_str();
+  static const std::string warned = text + " (amx_bf16 failed its check: not used)";
+  return amx_distrusted ? warned.c_str() : text.c_str();
 }
 
 }  // namespace srpo::cpu

@@ -12,6 +12,8 @@ struct Isa {
 };
 
 const Isa& isa();
+/// A kernel on tiles failed its check: isa_text() says so from now on.
+void distrust_amx();
 /// "avx512 avx512_bf16", for doctor and bench.
 const char* isa_text();
 

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "cpp/cpu/gemm/gemm_check.h"
 #include "cpp/cpu/gemm/gemm_kernels.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
@@ -66,9 +67,23 @@ const GemmTables& tables() {
   return best;
 }
 
+/// The kernel from bfloat16: tiles if the machine has them and they pass a check; dot products of
+/// pairs on AMD, whose cores run them as fast as multiply-adds (Intel's run them at half that rate);
+/// else through float.
+GemmKernel choose_bf16() {
+  if (isa().amx_bf16) {
+    GemmKernel tiles = gemm_amx_bf16;
+    tiles.dot = tables().bf16.dot;
+    if (multiplies_right(tiles)) return tiles;
+    distrust_amx();
+  }
+  if (isa().avx512_bf16 && __builtin_cpu_is("amd")) return gemm_avx512_bf16;
+  return tables().bf16;
+}
+
 const GemmKernel& kernel_for(DType dtype) {
-  if (dtype == DType::kFloat32) return tables().f32;
-  return isa().avx512_bf16 ? gemm_avx512_bf16 : tables().bf16;
+  static const GemmKernel bf16 = choose_bf16();
+  return dtype == DType::kFloat32 ? tables().f32 : bf16;
 }
 
 struct Plan {

@@ -4,7 +4,7 @@
 #pragma GCC target( \
     "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,prefer-vector-width=512")
 #include "cpp/cpu/gemm/gemm_kernels.h"
-#include "cpp/cpu/gemm/gemm_transpose.h"
+#include "cpp/cpu/gemm/gemm_pairs.h"
 
 #include <cstring>
 
@@ -81,45 +81,6 @@ void micro(float* c, const void* panel_a, const void* panel_b, int64_t depth, in
       a_stride, accumulate);
 }
 
-/// panel[k / 2][width], pairs.
-template <int width>
-void pack(void* to, const void* matrix, int64_t lines, int64_t depth, int64_t line_stride,
-          int64_t depth_stride) {
-  uint32_t* panel = static_cast<uint32_t*>(to);
-  const uint16_t* from = static_cast<const uint16_t*>(matrix);
-  int64_t k = 0;  // pairs done
-  if (depth_stride == 1 && line_stride != 1) {
-    k = depth / 2;
-    transpose_lines<width>(panel, lines, k, [&](int64_t line, int64_t word, __mmask16 mask) {
-      return _mm512_maskz_loadu_epi32(mask, from + line * line_stride + 2 * word);
-    });
-  } else if (line_stride == 1) {
-    for (; k < depth / 2; ++k) {
-      const uint16_t* first = from + 2 * k * depth_stride;
-      for (int64_t i = 0; i < width; i += 16) {
-        const int64_t here = lines - i;
-        const __mmask16 mask = here >= 16  ? 0xffff
-                               : here <= 0 ? 0
-                                           : static_cast<__mmask16>((1u << here) - 1);
-        const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first + i));
-        const __m512i high =
-            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first + depth_stride + i));
-        _mm512_storeu_si512(panel + k * width + i,
-                            _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-      }
-    }
-  }
-  for (; 2 * k < depth; ++k)
-    for (int64_t i = 0; i < width; ++i) {
-      uint32_t pair = 0;
-      if (i < lines) {
-        const uint16_t* p = from + i * line_stride + 2 * k * depth_stride;
-        pair = p[0] | (2 * k + 1 < depth ? static_cast<uint32_t>(p[depth_stride]) << 16 : 0u);
-      }
-      panel[k * width + i] = pair;
-    }
-}
-
 template <int rows>
 void dot_rows(float* c, const uint16_t* a, const uint16_t* b, int64_t depth, int64_t columns,
               int64_t a_stride, int64_t b_stride) {
@@ -168,8 +129,8 @@ extern const GemmKernel gemm_avx512_bf16 = {
     .depth = kDepth,
     .reads_a = true,
     .reads_b = false,
-    .pack_a = pack<kRows>,
-    .pack_b = pack<kColumns>,
+    .pack_a = pack_pairs<kRows>,
+    .pack_b = pack_pairs<kColumns>,
     .micro = micro,
     .dot = dot,
 };

@@ -54,5 +54,7 @@ extern const GemmTables gemm_avx2;
 extern const GemmTables gemm_avx512;
 /// From bfloat16, by dot products of pairs.
 extern const GemmKernel gemm_avx512_bf16;
+/// From bfloat16, on tile registers.
+extern const GemmKernel gemm_amx_bf16;
 
 }  // namespace srpo::cpu
