@@ -61,22 +61,28 @@ std::vector<Tokens> token_ranges(const std::array<QkvStream, kMaxQkvStreams>& st
   return ranges;
 }
 
-/// The rotation of one position, spelled out for every channel.
-struct Turn {
-  std::vector<float> cos, sin;
-  Turn(const TensorView& table, int64_t Dh) : cos(table ? Dh : 0), sin(table ? Dh : 0) {}
-  void at(const TensorView& cos_table, const TensorView& sin_table, int64_t position) {
-    const int64_t half = static_cast<int64_t>(cos.size()) / 2;
-    for (int64_t m = 0; m < half; ++m) {
-      const float c = cos_table.data<float>()[position * half + m];
-      const float s = sin_table.data<float>()[position * half + m];
+/// The rotations of a range of positions, spelled out for every channel.
+struct Turns {
+  std::vector<float> cos, sin;  // [positions, Dh], or empty without a rotation
+  int64_t Dh;
+
+  Turns(const TensorView& cos_table, const TensorView& sin_table, int64_t first, int64_t positions,
+        int64_t head_size)
+      : Dh(head_size) {
+    if (!cos_table) return;
+    const int64_t half = Dh / 2;
+    cos.resize(positions * Dh);
+    sin.resize(positions * Dh);
+    for (int64_t m = 0; m < positions * half; ++m) {
+      const float c = cos_table.data<float>()[first * half + m];
+      const float s = sin_table.data<float>()[first * half + m];
       cos[2 * m] = cos[2 * m + 1] = c;
       sin[2 * m] = -s;
       sin[2 * m + 1] = s;
     }
   }
-  const float* cosines() const { return cos.empty() ? nullptr : cos.data(); }
-  const float* sines() const { return sin.empty() ? nullptr : sin.data(); }
+  const float* cosines(int64_t i) const { return cos.empty() ? nullptr : cos.data() + i * Dh; }
+  const float* sines(int64_t i) const { return sin.empty() ? nullptr : sin.data() + i * Dh; }
 };
 
 template <typename T>
@@ -91,23 +97,24 @@ void forward(const QkvNormRopeForward& op) {
   parallel_blocks(static_cast<int64_t>(ranges.size()), [&, N = N, L = L, Dh = Dh](int64_t block) {
     const Tokens& range = ranges[block];
     const QkvStream& s = op.streams[range.stream];
-    Turn turn(op.cos, Dh);
-    for (int64_t i = range.first; i < range.end; ++i) {
-      const T* x = s.qkv.data<T>() + (range.b * s.qkv.dim(1) + i) * 3 * N * Dh;
-      turn.at(op.cos, op.sin, range.offset + i);
-      for (int64_t n = 0; n < N; ++n) {
+    const Turns turns(op.cos, op.sin, range.offset + range.first, range.end - range.first, Dh);
+    // Head by head: the joint side is then read and written in one stretch.
+    for (int64_t n = 0; n < N; ++n)
+      for (int64_t i = range.first; i < range.end; ++i) {
+        const T* x = s.qkv.data<T>() + (range.b * s.qkv.dim(1) + i) * 3 * N * Dh;
         const int64_t row = (range.b * N + n) * L + range.offset + i;
+        const float *cosines = turns.cosines(i - range.first),
+                    *sines = turns.sines(i - range.first);
         const float q_rstd =
             kernels<T>().forward(op.q.data<T>() + row * Dh, x + n * Dh, data_or_null<T>(s.q_scale),
-                                 turn.cosines(), turn.sines(), Dh, op.eps);
-        const float k_rstd = kernels<T>().forward(op.k.data<T>() + row * Dh, x + (N + n) * Dh,
-                                                  data_or_null<T>(s.k_scale), turn.cosines(),
-                                                  turn.sines(), Dh, op.eps);
+                                 cosines, sines, Dh, op.eps);
+        const float k_rstd =
+            kernels<T>().forward(op.k.data<T>() + row * Dh, x + (N + n) * Dh,
+                                 data_or_null<T>(s.k_scale), cosines, sines, Dh, op.eps);
         if (op.q_rstd) op.q_rstd.data<float>()[row] = q_rstd;
         if (op.k_rstd) op.k_rstd.data<float>()[row] = k_rstd;
         std::copy_n(x + (2 * N + n) * Dh, Dh, op.v.data<T>() + row * Dh);
       }
-    }
   });
 }
 
@@ -121,26 +128,26 @@ void backward(const QkvNormRopeBackward& op) {
     const QkvStream& s = op.streams[range.stream];
     float* dq_scale = op.dq_scale[range.stream] ? parts.data() + block * 2 * Dh : nullptr;
     float* dk_scale = op.dk_scale[range.stream] ? parts.data() + (block * 2 + 1) * Dh : nullptr;
-    Turn turn(op.cos, Dh);
+    const Turns turns(op.cos, op.sin, range.offset + range.first, range.end - range.first, Dh);
     std::vector<float> work(Dh + 16);
-    for (int64_t i = range.first; i < range.end; ++i) {
-      const int64_t token = (range.b * s.qkv.dim(1) + i) * 3 * N * Dh;
-      const T* x = s.qkv.data<T>() + token;
-      T* dx = op.dqkv[range.stream].data<T>() + token;
-      turn.at(op.cos, op.sin, range.offset + i);
-      for (int64_t n = 0; n < N; ++n) {
+    for (int64_t n = 0; n < N; ++n)
+      for (int64_t i = range.first; i < range.end; ++i) {
+        const int64_t token = (range.b * s.qkv.dim(1) + i) * 3 * N * Dh;
+        const T* x = s.qkv.data<T>() + token;
+        T* dx = op.dqkv[range.stream].data<T>() + token;
         const int64_t row = (range.b * N + n) * L + range.offset + i;
+        const float *cosines = turns.cosines(i - range.first),
+                    *sines = turns.sines(i - range.first);
         kernels<T>().backward(dx + n * Dh, dq_scale, op.dq.data<T>() + row * Dh, x + n * Dh,
                               data_or_null<T>(s.q_scale),
-                              op.q_rstd ? op.q_rstd.data<float>()[row] : 1.f, turn.cosines(),
-                              turn.sines(), Dh, work.data());
+                              op.q_rstd ? op.q_rstd.data<float>()[row] : 1.f, cosines, sines, Dh,
+                              work.data());
         kernels<T>().backward(dx + (N + n) * Dh, dk_scale, op.dk.data<T>() + row * Dh,
                               x + (N + n) * Dh, data_or_null<T>(s.k_scale),
-                              op.k_rstd ? op.k_rstd.data<float>()[row] : 1.f, turn.cosines(),
-                              turn.sines(), Dh, work.data());
+                              op.k_rstd ? op.k_rstd.data<float>()[row] : 1.f, cosines, sines, Dh,
+                              work.data());
         std::copy_n(op.dv.data<T>() + row * Dh, Dh, dx + (2 * N + n) * Dh);
       }
-    }
   });
   // Each stream's ranges are summed first, so that a leaf that both share gets one sum of each.
   for (int64_t stream = 0; stream < kMaxQkvStreams; ++stream)
