@@ -75,6 +75,25 @@ function withNodeGyp() {
   return run("node-gyp/bin/node-gyp.js", ["rebuild", nodedir, "--jobs", jobs]);
 }
 
+/** Waits while another process builds here; its lock is taken over if it died. */
+function lock() {
+  const file = path.join(root, ".build-lock");
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; ; ++waited) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: "wx" });
+      process.on("exit", () => rmSync(file, { force: true }));
+      return;
+    } catch (error) {
+      if (error.code !== "EEXIST") return; // a read-only folder: the build will say so
+    }
+    const owner = Number(readFileSync(file, { encoding: "utf8", flag: "a+" }));
+    if (owner > 0 && !existsSync(`/proc/${owner}`)) rmSync(file, { force: true });
+    else if (waited === 0) console.error("srpo-native: another process builds the addon; waiting");
+    Atomics.wait(sleep, 0, 0, 200);
+  }
+}
+
 if (process.env.SRPO_SKIP_BUILD) process.exit(0);
 const flags = ["--cuda", "--werror", "--sanitize"].filter((flag) => asked.has(flag));
 const now = [
@@ -83,13 +102,11 @@ const now = [
   process.arch,
   ...flags,
 ].join(" ");
-if (
-  !asked.has("--force") &&
-  existsSync(addon) &&
-  existsSync(stampFile) &&
-  readFileSync(stampFile, "utf8") === now
-)
-  process.exit(0);
+const isCurrent = () =>
+  existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === now;
+if (!asked.has("--force") && isCurrent()) process.exit(0);
+lock();
+if (!asked.has("--force") && isCurrent()) process.exit(0);
 
 let done = false;
 if (!has("c++")) {
