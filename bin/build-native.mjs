@@ -87,7 +87,12 @@ function lock() {
     } catch (error) {
       if (error.code !== "EEXIST") return; // a read-only folder: the build will say so
     }
-    const owner = Number(readFileSync(file, { encoding: "utf8", flag: "a+" }));
+    let owner = 0;
+    try {
+      owner = Number(readFileSync(file, "utf8"));
+    } catch {
+      // Its owner has just ended.
+    }
     if (owner > 0 && !existsSync(`/proc/${owner}`)) rmSync(file, { force: true });
     else if (waited === 0) console.error("srpo-native: another process builds the addon; waiting");
     Atomics.wait(sleep, 0, 0, 200);

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { spawnSync } from "node:child_process";
-import { native } from "../native/binding.js";
+import type { Binding } from "../native/binding.js";
 import { addonPath, packageRoot, packageVersion } from "../native/load.js";
 import { command } from "./command.js";
 
@@ -38,21 +38,20 @@ function gpus(): Finding {
   };
 }
 
-function findings(): Finding[] {
+/** What the addon says of itself, or why it does not load. */
+async function addon(): Promise<Finding[]> {
+  let native: Binding;
+  try {
+    ({ native } = await import("../native/binding.js"));
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    return [{ what: "addon", found: `missing: ${found}` }];
+  }
   const rows = native.opRows("cpu");
   const names = Object.keys(rows);
   const missing = names.filter((name) => rows[name] === false);
-  const whyNot = path.join(packageRoot, "build", "why-not.txt");
   return [
-    { what: "srpo-native", found: packageVersion },
-    { what: "Node", found: process.version },
-    { what: "system", found: `${os.type()} ${os.release()} ${os.arch()}` },
-    { what: "memory", found: `${Math.round(os.totalmem() / 2 ** 30)} GiB` },
-    { what: "cores", found: `${os.availableParallelism()}, ${os.cpus()[0]?.model ?? "unknown"}` },
     { what: "addon", found: addonPath },
-    ...(existsSync(whyNot)
-      ? [{ what: "last build", found: readFileSync(whyNot, "utf8").trim().split("\n")[0]! }]
-      : []),
     { what: "device cpu", found: `${native.cpuInstructionSet()}, ${native.cpuThreads()} threads` },
     {
       what: "ops on cpu",
@@ -63,6 +62,21 @@ function findings(): Finding[] {
       what: `device ${device}`,
       found: native.hasDevice(device) ? "there" : "not in this build",
     })),
+  ];
+}
+
+async function findings(): Promise<Finding[]> {
+  const whyNot = path.join(packageRoot, "build", "why-not.txt");
+  return [
+    { what: "srpo-native", found: packageVersion },
+    { what: "Node", found: process.version },
+    { what: "system", found: `${os.type()} ${os.release()} ${os.arch()}` },
+    { what: "memory", found: `${Math.round(os.totalmem() / 2 ** 30)} GiB` },
+    { what: "cores", found: `${os.availableParallelism()}, ${os.cpus()[0]?.model ?? "unknown"}` },
+    ...(await addon()),
+    ...(existsSync(whyNot)
+      ? [{ what: "last build", found: readFileSync(whyNot, "utf8").trim().split("\n")[0]! }]
+      : []),
     gpus(),
     ...(["c++", "cmake", "make", "python3", "nvcc"] as const).map((program) => ({
       what: program,
@@ -76,12 +90,12 @@ export const doctorCommand = command({
   summary: "what this machine has, what was built, what is missing and what to do",
   schema: { json: { type: "boolean", default: false, help: "as JSON" } },
   examples: [["doctor", ""]],
-  run({ json }) {
-    const all = findings();
+  async run({ json }) {
+    const all = await findings();
     if (json) process.stdout.write(`${JSON.stringify(all)}\n`);
     else
       for (const { what, found, advice } of all)
         process.stdout.write(`${what.padEnd(16)} ${found}${advice ? `  (${advice})` : ""}\n`);
-    return Promise.resolve(0);
+    return 0;
   },
 });
