@@ -19,6 +19,7 @@ import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { controlPrompts, type ControlWords } from "./control_words.js";
+import type { Draws } from "./draws.js";
 import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
 import { recoveryGain, Window, type BranchPlan, type WindowOptions } from "./window.js";
 
@@ -43,14 +44,11 @@ export interface SrpoOptions {
   controlWords: ControlWords;
 }
 
-export interface SrpoParts {
+/** `drawNoise` is both the rollout's start and the known noise of both branches. */
+export interface SrpoParts extends Draws {
   policy: Policy;
   decoder: LatentDecoder;
   reward: RelativeReward;
-  /** Pure noise [B, L, 4C], float32: the rollout's start and the known noise of both branches. */
-  drawNoise(batch: Batch): Tensor;
-  /** A whole number in [low, high], one a prompt, keyed by step and sample. */
-  drawIndex(batch: Batch, sample: number, low: number, high: number): number;
 }
 
 type BranchName = "denoise" | "inversion";

@@ -6,6 +6,7 @@ import { readJson } from "../checkpoint/strict_json.js";
 import { loadParameters } from "../nn/load.js";
 import type { NamesMap } from "../nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../nn/parameter_set.js";
+import { tensorScope } from "../tensor/scope.js";
 import { autoencoderConfig } from "./autoencoder/config.js";
 import { Autoencoder } from "./autoencoder/model.js";
 import { autoencoderNamesIn } from "./autoencoder/names.js";
@@ -98,4 +99,13 @@ export function openTwoTower(folder: string, options: ParameterSetOptions = {}):
     () => new TwoTower(config, options),
     (onDisk) => twoTowerNamesIn(config, onDisk),
   );
+}
+
+/** exp(logit_scale) of a two-tower reward's folder, in float32 whatever the model's dtype: bfloat16 is 1 % off. */
+export async function openLogitScale(folder: string): Promise<number> {
+  using store = openTensors(folder);
+  using scope = tensorScope();
+  void scope;
+  const [raw] = await store.read("logit_scale", { dtype: "float32" }).read();
+  return Math.exp(raw!);
 }

@@ -1,4 +1,5 @@
 import { noGrad } from "../autograd/tape.js";
+import { openLogitScale } from "../models/open.js";
 import { loadTwoTower } from "../models/pipeline/load.js";
 import type { TwoTower } from "../models/clip/two_tower.js";
 import { tokenRows } from "../models/token_ids.js";
@@ -40,7 +41,7 @@ export class TwoTowerReward {
     options: ParameterSetOptions & { vocabulary?: string },
   ): Promise<TwoTowerReward> {
     const { tower, tokenizer, layout } = await loadTwoTower(folder, options);
-    const scale = layout === "hf" ? (await tower.logitScale()) / 20 : 1;
+    const scale = layout === "hf" ? (await openLogitScale(folder)) / 20 : 1;
     return new TwoTowerReward(tower, tokenizer, scale, layout === "hf");
   }
 

@@ -4,7 +4,8 @@ import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
 import { EmbeddingFolder } from "../data/embeddings.js";
 import { listImages, loadImages } from "../data/images.js";
-import type { Batch, Method, PromptFeatures } from "../methods/method.js";
+import type { Method, PromptFeatures } from "../methods/method.js";
+import { draws } from "../methods/draws.js";
 import { Srpo } from "../methods/srpo.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
@@ -15,7 +16,7 @@ import type { TextEncoders } from "../models/pipeline/text_encoders.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
-import { cast, concat, packLatent, purposes, randn, randomInteger } from "../ops/index.js";
+import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
 import { TwoTowerReward } from "../rewards/two_tower_reward.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
@@ -176,19 +177,10 @@ function methodOf(
     device: Device;
   },
 ): Method {
-  const seed = BigInt(config.seed);
   const { policy, decoder, reward, shape, device } = parts;
-  const drawNoise = ({ step, samples }: Batch): Tensor =>
-    randn([samples.length, ...shape], {
-      seed,
-      purpose: purposes.rolloutNoise,
-      step,
-      sample: config.noise === "shared" ? samples.map(() => 0) : samples,
-      device,
-    });
-  const drawIndex = ({ step }: Batch, sample: number, low: number, high: number): number =>
-    randomInteger(low, high, { seed, purpose: purposes.timestepIndex, step, sample });
-  return new Srpo(srpoOptions(config), { policy, decoder, reward, drawNoise, drawIndex });
+  const [tokens, channels] = shape;
+  const drawn = draws({ seed: BigInt(config.seed), noise: config.noise, tokens, channels, device });
+  return new Srpo(srpoOptions(config), { policy, decoder, reward, ...drawn });
 }
 
 /**
