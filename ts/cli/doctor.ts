@@ -13,15 +13,11 @@ interface Finding {
   advice?: string;
 }
 
-/** The first line of a program's version, or undefined if it is not there. */
-function versionOf(program: string, argument = "--version"): string | undefined {
-  const { status, stdout } = spawnSync(program, [argument], { encoding: "utf8" });
-  return status === 0
-    ? stdout
-        .split("\n")
-        .findLast((line) => line.trim() !== "")
-        ?.trim()
-    : undefined;
+/** The line of a program's version that has a number, or undefined if it is not there. */
+function versionOf(program: string): string | undefined {
+  const { status, stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  const line = stdout?.split("\n").find((text) => /\d+\.\d+/.test(text));
+  return status === 0 ? (line?.trim() ?? "there") : undefined;
 }
 
 function gpus(): Finding {
