@@ -1,9 +1,9 @@
 // Builds the addon: the ladder that `npm install` climbs (with --soft, which never fails an install) and
 // that the first command climbs where the install could not.
 //
-//   node bin/build-native.mjs [--soft] [--cuda] [--werror] [--sanitize] [--force]
+//   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force]
 //
-//   c++ and cmake                      cmake-js; with nvcc and a GPU (or --cuda) also the cuda column
+//   c++ and cmake                      cmake-js
 //   c++, make and python3, no cmake    node-gyp, the cpu column
 //   no compiler                        nothing; build/why-not.txt says so, for doctor and the loader
 import { spawnSync } from "node:child_process";
@@ -21,7 +21,7 @@ const stampFile = path.join(build, "stamp.txt");
 const whyNot = path.join(build, "why-not.txt");
 const addon = path.join(build, "Release", "srpo_native.node");
 const asked = new Set(process.argv.slice(2));
-const known = new Set(["--soft", "--cuda", "--werror", "--sanitize", "--force"]);
+const known = new Set(["--soft", "--werror", "--sanitize", "--force"]);
 for (const flag of asked)
   if (!known.has(flag)) {
     console.error(`build-native: expected ${[...known].join(", ")}, got ${flag}`);
@@ -60,9 +60,7 @@ function nodeFolder() {
 }
 
 function withCmake() {
-  const cuda = asked.has("--cuda") || (has("nvcc") && existsSync("/dev/nvidiactl"));
   const options = [
-    cuda && "--CDSRPO_CUDA=ON",
     asked.has("--werror") && "--CDSRPO_WERROR=ON",
     asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
   ].filter(Boolean);
@@ -100,7 +98,7 @@ function lock() {
 }
 
 if (process.env.SRPO_SKIP_BUILD) process.exit(0);
-const flags = ["--cuda", "--werror", "--sanitize"].filter((flag) => asked.has(flag));
+const flags = ["--werror", "--sanitize"].filter((flag) => asked.has(flag));
 const now = [
   fingerprint(root, ["cpp", "cuda", "CMakeLists.txt", "binding.gyp"]),
   process.platform,
