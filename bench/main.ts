@@ -4,6 +4,7 @@ import os from "node:os";
 import { native } from "../ts/native/binding.js";
 import { packageVersion } from "../ts/native/load.js";
 import { cases as attention } from "./ops/attention/attention.bench.js";
+import { cases as qkvNormRope } from "./ops/attention/qkv_norm_rope.bench.js";
 import { cases as conv } from "./ops/conv/conv2d.bench.js";
 import { cases as linear } from "./ops/gemm/linear.bench.js";
 import { cases as norm } from "./ops/norm/modulated_layer_norm.bench.js";
@@ -17,6 +18,7 @@ import { lineOf, runCase } from "./support/run.js";
 const cases: readonly BenchCase[] = [
   ...linear,
   ...attention,
+  ...qkvNormRope,
   ...conv,
   ...norm,
   ...update,
