@@ -13,7 +13,7 @@ struct Taps {
   int64_t outputs() const { return static_cast<int64_t>(start.size()) - 1; }
 };
 
-/// Bicubic taps from `in` to `out` samples, torch's rules; computed in double. With antialias the
+/// Bicubic taps from `in` to `out` samples, torch's rules and its float32 roundings. With antialias the
 /// kernel (a = -0.5) widens by in / out where that is above 1, and is cut at the border and
 /// normalised; without it (a = -0.75) four taps are clamped to the border. The identity if the sizes
 /// are equal.
