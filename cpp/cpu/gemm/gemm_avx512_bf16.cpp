@@ -72,13 +72,29 @@ void tile_of(float* c, const uint16_t* a, const uint16_t* b, int64_t depth, int6
 
 void micro(float* c, const void* panel_a, const void* panel_b, int64_t depth, int64_t rows,
            int64_t a_stride, int64_t, bool accumulate) {
-  const auto run = rows > 8   ? tile_of<12>
-                   : rows > 4 ? tile_of<8>
-                   : rows > 2 ? tile_of<4>
-                   : rows > 1 ? tile_of<2>
-                              : tile_of<1>;
-  run(c, static_cast<const uint16_t*>(panel_a), static_cast<const uint16_t*>(panel_b), depth,
-      a_stride, accumulate);
+  const uint16_t* a = static_cast<const uint16_t*>(panel_a);
+  const uint16_t* b = static_cast<const uint16_t*>(panel_b);
+  if (a_stride == 0) {  // a panel has all its rows, whether they count or not
+    const auto run = rows > 8   ? tile_of<12>
+                     : rows > 4 ? tile_of<8>
+                     : rows > 2 ? tile_of<4>
+                     : rows > 1 ? tile_of<2>
+                                : tile_of<1>;
+    run(c, a, b, depth, 0, accumulate);
+    return;
+  }
+  while (rows > 0) {  // no row that is not there
+    const int here = rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+    const auto run = here == 12  ? tile_of<12>
+                     : here == 8 ? tile_of<8>
+                     : here == 4 ? tile_of<4>
+                     : here == 2 ? tile_of<2>
+                                 : tile_of<1>;
+    run(c, a, b, depth, a_stride, accumulate);
+    rows -= here;
+    a += here * a_stride;
+    c += here * kColumns;
+  }
 }
 
 template <int rows>

@@ -73,12 +73,31 @@ void micro(float* c, const void* panel_a, const void* panel_b, int64_t depth, in
            int64_t a_stride, int64_t b_stride, bool accumulate) {
   const float* a = static_cast<const float*>(panel_a);
   const float* b = static_cast<const float*>(panel_b);
-  const auto run = rows > 8   ? tile_of<kRows>
-                   : rows > 4 ? tile_of < kRows < 8 ? kRows : 8 >
-                   : rows > 2 ? tile_of<4>
-                   : rows > 1 ? tile_of<2>
-                              : tile_of<1>;
-  run(c, a, b, depth, a_stride, b_stride, accumulate);
+  if (a_stride == 0) {  // a panel has all its rows, whether they count or not
+    const auto run = rows > 8   ? tile_of<kRows>
+                     : rows > 4 ? tile_of<(kRows < 8 ? kRows : 8)>
+                     : rows > 2 ? tile_of<4>
+                     : rows > 1 ? tile_of<2>
+                                : tile_of<1>;
+    run(c, a, b, depth, a_stride, b_stride, accumulate);
+    return;
+  }
+  while (rows > 0) {  // no row that is not there
+    const int here = rows >= kRows            ? kRows
+                     : kRows > 8 && rows >= 8 ? 8
+                     : rows >= 4              ? 4
+                     : rows >= 2              ? 2
+                                              : 1;
+    const auto run = here == kRows ? tile_of<kRows>
+                     : here == 8   ? tile_of<(kRows < 8 ? kRows : 8)>
+                     : here == 4   ? tile_of<4>
+                     : here == 2   ? tile_of<2>
+                                   : tile_of<1>;
+    run(c, a, b, depth, a_stride, b_stride, accumulate);
+    rows -= here;
+    a += here * a_stride;
+    c += here * kColumns;
+  }
 }
 
 SRPO_INLINE float value_of(float v) {
