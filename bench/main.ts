@@ -9,6 +9,7 @@ import { cases as conv } from "./ops/conv/conv2d.bench.js";
 import { cases as linear } from "./ops/gemm/linear.bench.js";
 import { cases as norm } from "./ops/norm/modulated_layer_norm.bench.js";
 import { cases as update } from "./ops/update/adamw.bench.js";
+import { cases as micro } from "./micro/render.bench.js";
 import { cases as flux } from "./models/flux.bench.js";
 import { cases as step } from "./train/srpo_step.bench.js";
 import type { BenchCase, BenchOptions, BenchResult } from "./support/case.js";
@@ -24,6 +25,7 @@ const cases: readonly BenchCase[] = [
   ...update,
   ...flux,
   ...step,
+  ...micro,
 ];
 
 export interface BenchRun {

@@ -29,6 +29,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_random(env, exports);
   register_loss(env, exports);
   register_reward(env, exports);
+  register_micro(env, exports);
   register_update(env, exports);
   return exports;
 }

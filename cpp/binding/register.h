@@ -20,6 +20,7 @@ void register_attention(Napi::Env env, Napi::Object exports);
 void register_random(Napi::Env env, Napi::Object exports);
 void register_loss(Napi::Env env, Napi::Object exports);
 void register_reward(Napi::Env env, Napi::Object exports);
+void register_micro(Napi::Env env, Napi::Object exports);
 void register_update(Napi::Env env, Napi::Object exports);
 
 }  // namespace srpo::binding

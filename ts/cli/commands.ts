@@ -34,6 +34,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./verify.js")).verifyCommand,
   },
   {
+    name: "micro",
+    summary: "draws pictures of the micro world: a contact sheet by style",
+    load: async () => (await import("./micro.js")).microCommand,
+  },
+  {
     name: "bench",
     summary: "every kernel and stage on this machine, beside PyTorch where it is there",
     load: async () => (await import("./bench.js")).benchCommand,

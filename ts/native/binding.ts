@@ -435,6 +435,20 @@ export interface Binding {
     step: number,
   ): void;
   emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
+
+  // micro.cpp
+  /** Pictures [B, S, S, 3] of the micro world, and the object's share of each pixel [B, S, S] if wanted. */
+  microRender(
+    seed: bigint,
+    purpose: number,
+    step: number,
+    scenes: readonly number[],
+    attributes: readonly number[],
+    styles: readonly number[],
+    size: number,
+    dtype: string,
+    coverage: boolean,
+  ): [pictures: Handle, coverage: Handle | null];
 }
 
 export const native: Binding = loadBinding();

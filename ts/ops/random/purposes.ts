@@ -25,4 +25,10 @@ export const purposes = {
   choice: 9,
   /** Random sides or crops of images. */
   augmentation: 10,
+  /** Geometry, colour and texture of a scene of the micro world; step is its split, sample its number. */
+  microScene: 11,
+  /** What a block of such scenes shows; step is the split and the attribute, sample the block. */
+  microAttributes: 12,
+  /** The words of a scene's caption; step is its split, sample its number. */
+  microCaption: 13,
 } as const;
