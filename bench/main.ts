@@ -7,7 +7,9 @@ import { cases as attention } from "./ops/attention/attention.bench.js";
 import { cases as qkvNormRope } from "./ops/attention/qkv_norm_rope.bench.js";
 import { cases as conv } from "./ops/conv/conv2d.bench.js";
 import { cases as linear } from "./ops/gemm/linear.bench.js";
+import { cases as groupNorm } from "./ops/norm/group_norm.bench.js";
 import { cases as norm } from "./ops/norm/modulated_layer_norm.bench.js";
+import { cases as resize } from "./ops/resample/resize_crop_normalize.bench.js";
 import { cases as update } from "./ops/update/adamw.bench.js";
 import { cases as micro } from "./micro/render.bench.js";
 import { cases as flux } from "./models/flux.bench.js";
@@ -22,6 +24,8 @@ const cases: readonly BenchCase[] = [
   ...qkvNormRope,
   ...conv,
   ...norm,
+  ...groupNorm,
+  ...resize,
   ...update,
   ...flux,
   ...step,

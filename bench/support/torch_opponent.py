@@ -55,7 +55,31 @@ def conv2d(m):
     w.requires_grad_(grad)
     b = tensor([m["out"]], m["dtype"], grad)
     pad = m["kernel"] // 2
-    return with_backward(lambda x, w, b: F.conv2d(x, w, b, padding=pad), [x, w, b], grad)
+
+    def forward(x, w, b):
+        if m.get("upsample", False):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return F.conv2d(x, w, b, padding=pad)
+    return with_backward(forward, [x, w, b], grad)
+
+
+def group_norm(m):
+    grad = m.get("backward", False)
+    B, H, W, C = m["x"]
+    x = tensor([B, C, H, W], m["dtype"]).to(memory_format=torch.channels_last).requires_grad_(grad)
+    w, b = tensor([C], m["dtype"], grad), tensor([C], m["dtype"], grad)
+    return with_backward(
+        lambda x, w, b: F.silu(F.group_norm(x, m["groups"], w, b, 1e-6)), [x, w, b], grad)
+
+
+def resize(m):
+    grad = m.get("backward", False)
+    B, H, W, C = m["x"]
+    x = tensor([B, C, H, W], m["dtype"], grad)
+    size = [m["size"], m["size"]]
+    return with_backward(
+        lambda x: (F.interpolate(x, size=size, mode="bicubic", antialias=True) - 0.45) / 0.27,
+        [x], grad)
 
 
 def layer_norm(m):
@@ -92,7 +116,7 @@ def flux(m):
     return run
 
 
-ops = {f.__name__: f for f in (linear, attention, conv2d, layer_norm, adamw, flux)}
+ops = {f.__name__: f for f in (linear, attention, conv2d, group_norm, resize, layer_norm, adamw, flux)}
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 run = None
 
