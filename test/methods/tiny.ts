@@ -15,7 +15,7 @@ import { openClipConfig } from "../../ts/models/clip/config.js";
 import { TwoTower } from "../../ts/models/clip/two_tower.js";
 import { fluxConfig } from "../../ts/models/flux/config.js";
 import { Flux } from "../../ts/models/flux/model.js";
-import { initialize } from "../../ts/nn/initialize.js";
+import { initializeParameters } from "../../ts/nn/init.js";
 import type { ParameterSet } from "../../ts/nn/parameter_set.js";
 import { add, affine, cast, concat } from "../../ts/ops/index.js";
 import { TwoTowerReward } from "../../ts/rewards/two_tower_reward.js";
@@ -70,7 +70,7 @@ export async function tinyTokenizer(variant: "open_clip" | "hf", maxLength: numb
 
 /** Draws every weight; the same numbers in any precision. */
 export function drawWeights(set: ParameterSet, seed: number): void {
-  initialize(set, { seed: BigInt(seed) });
+  initializeParameters(set, BigInt(seed));
   set.ranges.forEach(({ offset, size }, i) => {
     tidy(() => {
       const at = set.weights.viewOf(offset, [size]);

@@ -25,7 +25,7 @@ import {
 import { t5Config } from "../../ts/models/t5/config.js";
 import { T5Encoder } from "../../ts/models/t5/model.js";
 import { t5Names } from "../../ts/models/t5/names.js";
-import { initialize } from "../../ts/nn/initialize.js";
+import { initializeParameters } from "../../ts/nn/init.js";
 import type { JsonObject } from "../../ts/nn/config_reader.js";
 import type { NamesMap } from "../../ts/nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../../ts/nn/parameter_set.js";
@@ -159,7 +159,7 @@ for (const { name, config, configFile = "config.json", make, open } of cases)
     test(`${name}, ${dtype}, in several shards`, async () => {
       const place = path.join(folder, `${name}-${dtype}`);
       const { model, map } = make({ dtype });
-      initialize(model.parameters, { seed: 3n });
+      initializeParameters(model.parameters, 3n);
       await saveFolder(place, async (writer) => {
         await writer.json(configFile, config);
         const tensors = tensorsToWrite(model.parameters, map);

@@ -11,7 +11,7 @@ import { Flux, timesThousand, type FluxInputs } from "../../ts/models/flux/model
 import { fluxIds, fluxRope } from "../../ts/models/flux/positions.js";
 import { t5Config } from "../../ts/models/t5/config.js";
 import { T5Encoder } from "../../ts/models/t5/model.js";
-import { initialize } from "../../ts/nn/initialize.js";
+import { initializeParameters } from "../../ts/nn/init.js";
 import type { ParameterSet } from "../../ts/nn/parameter_set.js";
 import { memoryOf, synchronize, type Device } from "../../ts/tensor/device.js";
 import { tidy } from "../../ts/tensor/scope.js";
@@ -126,7 +126,7 @@ forEachDevice("recompute", (test, device) => {
   for (const { name, make } of cases)
     test(`${name}: the same output to the bit, and the same gradients`, async () => {
       const { parameters, x, forward } = make(device);
-      initialize(parameters, { seed: 7n });
+      initializeParameters(parameters, 7n);
       const seen = [];
       for (const recompute of [false, true]) {
         parameters.zeroGradients();
@@ -145,7 +145,7 @@ forEachDevice("recompute", (test, device) => {
 
   test("T5: the same gradients, those of the shared bias too", async () => {
     const model = new T5Encoder(t5, { device, trainable: true });
-    initialize(model.parameters, { seed: 7n });
+    initializeParameters(model.parameters, 7n);
     const seen = [];
     for (const recompute of [false, true]) {
       model.parameters.zeroGradients();
@@ -159,7 +159,7 @@ forEachDevice("recompute", (test, device) => {
 
   test("frozen weights: gradients reach the inputs only", async () => {
     const model = new Flux(flux, { device });
-    initialize(model.parameters, { seed: 7n });
+    initializeParameters(model.parameters, 7n);
     const inputs = fluxInputs(device);
     const img = leaf(inputs.img);
     const y = model.forward({ ...inputs, img }, { recompute: true });
@@ -171,7 +171,7 @@ forEachDevice("recompute", (test, device) => {
 
   test("a forward that nothing differentiates keeps its output alone", async () => {
     const model = new Flux(flux, { device, trainable: true });
-    initialize(model.parameters, { seed: 7n });
+    initializeParameters(model.parameters, 7n);
     const inputs = fluxInputs(device);
     const run = () => tidy(() => noGrad(() => model.forward(inputs)));
     run();
@@ -190,7 +190,7 @@ forEachDevice("Flux", (test, device) => {
     const outputs = [];
     for (const dtype of ["float32", "bfloat16"] as const) {
       const model = new Flux(flux, { device, dtype });
-      initialize(model.parameters, { seed: 7n });
+      initializeParameters(model.parameters, 7n);
       const y = model.forward(fluxInputs(device));
       assert.equal(y.dtype, dtype);
       outputs.push(await y.read());
