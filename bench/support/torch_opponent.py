@@ -77,9 +77,11 @@ def resize(m):
     B, H, W, C = m["x"]
     x = tensor([B, C, H, W], m["dtype"], grad)
     size = [m["size"], m["size"]]
-    return with_backward(
-        lambda x: (F.interpolate(x, size=size, mode="bicubic", antialias=True) - 0.45) / 0.27,
-        [x], grad)
+
+    def forward(x):  # as torchvision: bfloat16 is resized in float32
+        y = F.interpolate(x.float(), size=size, mode="bicubic", antialias=True)
+        return (y.to(x.dtype) - 0.45) / 0.27
+    return with_backward(forward, [x], grad)
 
 
 def layer_norm(m):
