@@ -116,6 +116,17 @@ test("an unknown network, a broken file and a lack of weights fail, each with it
   await assert.rejects(verifyPath(path.join(folder, "none")), { code: "ERR_CHECKPOINT" });
 });
 
+test("a part that cannot be read does not pass unseen", async () => {
+  const file = await copy("rope", "halved", [{ file: "halved.safetensors" }]);
+  writeFileSync(path.join(folder, "halved.grads.safetensors"), "no header");
+  const { rows, ok } = await verifyPath(file);
+  assert.equal(ok, false);
+  assert.deepEqual(
+    rows.filter((row) => !row.ok).map(({ fixture }) => fixture),
+    ["halved.grads.safetensors"],
+  );
+});
+
 test("token rows are skipped with their count where there are no vocabularies", async () => {
   const report = await verifyPath(path.join(golden, "tokenizers.json"));
   assert.equal(report.rows.length, 0);
