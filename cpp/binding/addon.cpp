@@ -13,6 +13,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   std::call_once(once, [] { srpo::cpu::register_device(); });
   env.AddCleanupHook([] { srpo::shut_down_backends(); });
   using namespace srpo::binding;
+  register_errors(env, exports);
   register_tensor(env, exports);
   register_wait(env, exports);
   register_runtime(env, exports);

@@ -1,8 +1,29 @@
 #include "cpp/binding/guarded.h"
 
+#include "cpp/binding/register.h"
+
 namespace srpo::binding {
 
+namespace {
+
+// An environment has a thread to itself.
+thread_local Napi::FunctionReference error_class;
+
+// setErrorClass(class): what errors are instances of, made as new class(code, message)
+Napi::Value set_error_class(const Napi::CallbackInfo& info) {
+  error_class = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
 Napi::Error js_error(Napi::Env env, const std::string& code, const std::string& message) {
+  const bool builtin = code == "ERR_TYPE" || code == "ERR_RANGE";
+  if (!builtin && !error_class.IsEmpty()) {
+    const Napi::Value made =
+        error_class.New({Napi::String::New(env, code), Napi::String::New(env, message)});
+    return {env, made};
+  }
   const auto coded = [&](Napi::Error error) {
     error.Set("code", Napi::String::New(env, code));
     return error;
@@ -24,6 +45,12 @@ Napi::Error js_error(Napi::Env env, const std::exception_ptr& failure) {
   } catch (...) {
     return js_error(env, "ERR_INTERNAL", "an error of no known kind");
   }
+}
+
+void register_errors(Napi::Env env, Napi::Object exports) {
+  define<set_error_class>(env, exports, "setErrorClass");
+  // A reference must not outlive its environment.
+  env.AddCleanupHook([] { error_class.Reset(); });
 }
 
 }  // namespace srpo::binding

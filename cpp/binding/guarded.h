@@ -7,7 +7,8 @@
 
 namespace srpo::binding {
 
-/// The JavaScript error for a code: TypeError for ERR_TYPE, RangeError for ERR_RANGE, else Error.
+/// The JavaScript error for a code: TypeError for ERR_TYPE, RangeError for ERR_RANGE, else an
+/// SrpoError (an Error until `setErrorClass` was called).
 Napi::Error js_error(Napi::Env env, const std::string& code, const std::string& message);
 /// The same for whatever a stream's wait reports.
 Napi::Error js_error(Napi::Env env, const std::exception_ptr& failure);

@@ -4,6 +4,7 @@
 namespace srpo::binding {
 
 // One a file: each adds its functions to the addon's exports.
+void register_errors(Napi::Env env, Napi::Object exports);
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_wait(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Env env, Napi::Object exports);

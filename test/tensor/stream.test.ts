@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { SafetensorsFile } from "../../ts/checkpoint/safetensors.js";
-import { codeOf } from "../../ts/native/error.js";
+import { codeOf, SrpoError } from "../../ts/native/error.js";
 import { affine, fill, matmul } from "../../ts/ops/index.js";
 import { synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
@@ -38,12 +38,12 @@ function withTruncated(fn: (file: SafetensorsFile) => Promise<void>): () => Prom
 }
 
 /** What a promise is rejected with. */
-async function failureOf(promise: Promise<unknown>): Promise<{ code: unknown; message: string }> {
+async function failureOf(promise: Promise<unknown>): Promise<SrpoError> {
   try {
     await promise;
   } catch (error) {
-    assert.ok(error instanceof Error);
-    return { code: codeOf(error), message: error.message };
+    assert.ok(error instanceof SrpoError);
+    return error;
   }
   return assert.fail("expected an error, got none");
 }

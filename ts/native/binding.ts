@@ -14,6 +14,9 @@ export interface FileHandle {
 }
 
 export interface Binding {
+  // guarded.cpp
+  setErrorClass(type: new (code: string, message: string) => Error): void;
+
   // tensor.cpp, wait.cpp
   tensorEmpty(shape: readonly number[], dtype: string, device: string): Handle;
   tensorZeros(shape: readonly number[], dtype: string, device: string): Handle;

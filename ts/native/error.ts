@@ -1,7 +1,7 @@
 /**
  * The error of this package. `code` is stable and is what code should read; the message is for
- * people: `<op>: <argument>: expected <what>, got <what>`. Errors thrown by the addon carry the same
- * codes on a plain Error, TypeError or RangeError.
+ * people: `<op>: <argument>: expected <what>, got <what>`. The addon throws it too, but for ERR_TYPE and
+ * ERR_RANGE, which are a TypeError's and a RangeError's codes.
  */
 export class SrpoError extends Error {
   readonly code: string;

@@ -49,7 +49,9 @@ export function loadBinding(): Binding {
         `"npx srpo-native doctor"${whyNot()}`,
     );
   try {
-    return createRequire(import.meta.url)(addonPath) as Binding;
+    const binding = createRequire(import.meta.url)(addonPath) as Binding;
+    binding.setErrorClass(SrpoError);
+    return binding;
   } catch (error) {
     throw new SrpoError(
       "ERR_ADDON",
