@@ -1,5 +1,7 @@
 #include "cpp/micro/scene.h"
 
+#include "cpp/micro/ground.h"
+
 namespace srpo::micro {
 namespace {
 
@@ -42,7 +44,7 @@ Lights draw_lights(Draws& draws, const Sun& sun) {
   const float sign = draws.sign();  // draws in an order that no compiler may change
   const float side = sign * draws.uniform(.45f, .92f);
   const float back = -std::sqrt(1.f - side * side) * .9f;
-  return {normalized({across * side, height, across * back}), sun.key, sun.sky};
+  return {normalized({across * side, height, across * back}), sun.key, sun.sky, {}};
 }
 
 }  // namespace
@@ -75,6 +77,10 @@ void draw_scene(Scene& scene, const Attributes& attributes, const SceneKey& key)
                     draws.uniform(.94f, 1.06f)};
   scene.albedo = clamped(kAlbedos[attributes.colour] * hue * brightness, .92f);
   scene.tint = draws.uniform(-1.f, 1.f);
+
+  Lights& lights = scene.lights;
+  lights.bounced =
+      plain_ground(scene, 0.f, 0.f, 0.f) * (lights.key * (.45f * lights.direction.y) + lights.sky);
 }
 
 }  // namespace srpo::micro

@@ -23,6 +23,7 @@ struct Lights {
   Vec3 direction;  // to the sun or moon, a unit vector
   Vec3 key;        // its colour
   Vec3 sky;        // of what comes from above
+  Vec3 bounced;    // and of what the ground throws back from below
 };
 
 struct Camera {

@@ -1,6 +1,5 @@
 #include "cpp/micro/shade.h"
 
-#include "cpp/micro/ground.h"
 #include "cpp/micro/solid.h"
 
 namespace srpo::micro {
@@ -9,9 +8,7 @@ Vec3 diffuse(const Scene& scene, const Sample& sample, Vec3 albedo) {
   const Lights& lights = scene.lights;
   const float facing = larger(dot(sample.normal, lights.direction), 0.f);
   const float up = .5f + .5f * sample.normal.y;
-  const Vec3 floor = plain_ground(scene, 0.f, 0.f, 0.f);
-  const Vec3 bounced = floor * (lights.key * (.45f * lights.direction.y) + lights.sky);
-  const Vec3 around = mix(bounced, lights.sky, up) * sample.open;
+  const Vec3 around = mix(lights.bounced, lights.sky, up) * sample.open;
   return albedo * (lights.key * (facing * sample.light) + around);
 }
 

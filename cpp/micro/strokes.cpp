@@ -11,7 +11,7 @@ struct Stroke {
   float x, y, cosine, sine;  // middle and direction
   Vec3 colour;
   Kind kind;
-  float bristles;  // where its bristles begin
+  float bristles;  // where its bristles begin in the noise
 };
 
 /// Of the stroke at (x, y): round the object, flat on the ground, in swirls in the sky.
@@ -51,7 +51,12 @@ Vec3 colour_along(const Canvas& canvas, const Stroke& stroke, float half) {
   return count > 0.f ? sum * (1.f / count) : colour_at(canvas, stroke.x, stroke.y);
 }
 
+constexpr int kBristles = 12;  // across a brush
+
 void lay(const Scene& scene, Canvas& canvas, const Stroke& s, float half, float half_width) {
+  Vec3 paint[kBristles];
+  for (int i = 0; i < kBristles; ++i)
+    paint[i] = s.colour * (1.f + .22f * (scene.noise.plane(s.bristles + .37f * i, 0.f, 6) - .5f));
   const int W = canvas.width;
   const float reach_x = absolute(s.cosine) * half + absolute(s.sine) * half_width + 1.f;
   const float reach_y = absolute(s.sine) * half + absolute(s.cosine) * half_width + 1.f;
@@ -68,8 +73,8 @@ void lay(const Scene& scene, Canvas& canvas, const Stroke& s, float half, float 
       if (along2 * along2 + across * across > 1.f) continue;
       const int i = y * W + x;
       if (canvas.samples[i].kind != s.kind) continue;
-      const float bristle = scene.noise.plane(s.bristles + 2.2f * across, 1.2f * along, 6) - .5f;
-      canvas.spare[i] = mix(canvas.spare[i], s.colour * (1.f + .22f * bristle), .9f);
+      const int bristle = static_cast<int>((across + 1.f) * (.5f * (kBristles - .01f)));
+      canvas.spare[i] = mix(canvas.spare[i], paint[bristle], .9f);
     }
 }
 
