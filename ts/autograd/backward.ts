@@ -1,7 +1,7 @@
 import { native, type Handle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { alias, gradientBuffer, noGrad, type TapeNode } from "./tape.js";
+import { alias, gradientBuffer, noGrad, tellWatcher, type TapeNode } from "./tape.js";
 
 function nodesAbove(roots: readonly Tensor[], stop: ReadonlySet<Tensor>): TapeNode[] {
   const seen = new Set<TapeNode>();
@@ -64,6 +64,7 @@ export function gradients(
       if (dys === undefined) continue;
       ofNode.delete(node);
       const results = node.backward(dys);
+      tellWatcher(`${node.name}, backward`, results);
       node.inputs.forEach((input, i) => {
         let result = results[i] ?? null;
         if (result === null || !input.requiresGrad) {

@@ -49,6 +49,27 @@ export function needsGradient(...inputs: readonly (Tensor | null | undefined)[])
   return recording && inputs.some((x) => x?.requiresGrad === true);
 }
 
+/** Sees what ops give: their name, and their outputs or (in backward) the gradients of their inputs. */
+export type Watcher = (name: string, outputs: readonly (Handle | null)[]) => void;
+
+let watcher: Watcher | undefined;
+
+/** Calls `see` for every op until the returned handle is disposed of: to find where a number went wrong. */
+export function watchOps(see: Watcher): Disposable {
+  const before = watcher;
+  watcher = see;
+  return {
+    [Symbol.dispose]() {
+      watcher = before;
+    },
+  };
+}
+
+/** Tells the watcher, if there is one. */
+export function tellWatcher(name: string, outputs: readonly (Handle | null)[]): void {
+  watcher?.(name, outputs);
+}
+
 function recordNode(
   name: string,
   inputs: readonly (Tensor | null | undefined)[],
@@ -56,6 +77,7 @@ function recordNode(
   backward: TapeNode["backward"],
   always: boolean,
 ): Tensor[] {
+  watcher?.(name, outputs);
   const tensors = outputs.map((handle) => new Tensor(handle));
   if (always ? !recording : !needsGradient(...inputs)) return tensors;
   // A missing optional input keeps its place, so that gradients line up.

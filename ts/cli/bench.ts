@@ -53,6 +53,7 @@ export const benchCommand = command({
     save: { type: "text", help: "file for the results as JSON" },
     json: { type: "boolean", default: false, help: "results as JSON alone" },
   },
+  stops: true,
   examples: [
     ["bench", "the short run"],
     ["bench linear --full", "every shape of one op"],

@@ -1,12 +1,12 @@
-import type { Schema, Values } from "../train/schema.js";
+import type { Schema, Source, Values } from "../train/schema.js";
 
 /** What a command's `run` gets beside its options. */
 export interface CommandContext {
   /** Arguments that are no flags, in order. */
   positional: readonly string[];
-  /** The flags that were given, by option name, before any default. */
-  given: Readonly<Record<string, unknown>>;
-  /** Aborted by the first Ctrl-C; what listens ends in its own good time. */
+  /** The flags that were given, before any default. */
+  flags: Source;
+  /** Aborted by the first Ctrl-C of a command that `stops`. */
   signal: AbortSignal;
 }
 
@@ -22,6 +22,8 @@ export interface Command<T extends Schema = Schema> {
    * stand between defaults and flags.
    */
   resolvesItself?: boolean;
+  /** Whether it listens to its signal and ends in its own good time; others end at the first Ctrl-C. */
+  stops?: boolean;
   /** Results go to stdout, progress and warnings to stderr. Returns the exit code. */
   run(values: Values<T>, context: CommandContext): Promise<number>;
 }

@@ -1,13 +1,11 @@
 import yargs from "yargs";
-import { codeOf } from "../native/error.js";
+import { codeOf, SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
-import { flagOf, resolve, type OptionSpec, type Schema } from "../train/schema.js";
-import { interruptible } from "./interrupt.js";
-import { commands, type CommandLoader } from "./commands.js";
+import { flagOf, hintFor, resolve, type OptionSpec } from "../train/schema.js";
 import type { Command } from "./command.js";
-
-/** An error in how a command was called: exit 2, with the way to its help. */
-class UsageError extends Error {}
+import { commands, type CommandLoader } from "./commands.js";
+import { readFlags } from "./flags.js";
+import { interruptible } from "./interrupt.js";
 
 function yargsOption(spec: OptionSpec) {
   const fallback = spec.default;
@@ -17,87 +15,116 @@ function yargsOption(spec: OptionSpec) {
     describe: `${spec.help}${choices}${note}`,
     group: `${spec.group ?? "options"}:`,
     // Numbers stay text until the table reads them: yargs would make NaN of "abc" and 0 of "".
-    ...(spec.type === "boolean"
-      ? ({ type: "boolean" } as const)
-      : ({ type: "string", requiresArg: true } as const)),
+    type: spec.type === "boolean" ? ("boolean" as const) : ("string" as const),
   };
 }
 
-/** The flags that were given, by option name; a flag given twice is an error, but for lists. */
-function givenFlags(schema: Schema, argv: Readonly<Record<string, unknown>>) {
-  const given: Record<string, unknown> = {};
-  for (const [name, spec] of Object.entries(schema)) {
-    const value = argv[flagOf(name)];
-    if (value === undefined) continue;
-    if (Array.isArray(value) && spec.type !== "numbers" && spec.type !== "texts")
-      throw new UsageError(`--${flagOf(name)}: expected once, got ${value.length} times`);
-    if (value === "") throw new UsageError(`--${flagOf(name)}: expected a value, got none`);
-    given[name] = value;
-  }
-  return given;
-}
-
-async function execute(loaded: Command, argv: Readonly<Record<string, unknown>>): Promise<number> {
+async function execute(
+  loaded: Command,
+  argv: Readonly<Record<string, unknown>>,
+  args: readonly string[],
+): Promise<number> {
   const positional = ((argv["_"] as unknown[]) ?? []).slice(1).map(String);
+  const source = readFlags(loaded.schema, argv, args);
   if (loaded.positional === undefined && positional.length > 0)
-    throw new UsageError(`${loaded.name}: expected no further arguments, got ${positional[0]}`);
-  const given = givenFlags(loaded.schema, argv);
-  const values = loaded.resolvesItself
-    ? resolve(loaded.schema, [])
-    : resolve(loaded.schema, [{ name: "--", values: given }]);
+    source.problems = [
+      ...(source.problems ?? []),
+      `${loaded.name}: expected no further arguments, got ${positional.join(" ")}`,
+    ];
+  const values = resolve(loaded.schema, loaded.resolvesItself === true ? [] : [source]);
+  if (loaded.stops !== true) {
+    const { signal } = new AbortController();
+    return loaded.run(values, { positional, flags: source, signal });
+  }
   const { signal, end } = interruptible();
   try {
-    return await loaded.run(values, { positional, given, signal });
+    return await loaded.run(values, { positional, flags: source, signal });
   } finally {
     end();
   }
 }
 
-function parserOf(args: readonly string[], loader: CommandLoader | undefined, loaded?: Command) {
+function parserOf(args: readonly string[], loaded: Command | undefined) {
   const parser = yargs([...args])
     .scriptName("srpo-native")
-    .parserConfiguration({ "camel-case-expansion": false, "dot-notation": false })
+    .parserConfiguration({
+      "camel-case-expansion": false,
+      "dot-notation": false,
+      "parse-positional-numbers": false,
+    })
     .version(packageVersion)
     .exitProcess(false)
     .help()
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .option("verbose", { type: "boolean", describe: "the stack of an error", global: true })
     .fail((message, error) => {
-      throw error ?? new UsageError(message);
+      throw error ?? new SrpoError("ERR_CONFIG", message);
     });
-  if (loader === undefined || loaded === undefined) {
-    parser.usage("$0 <command> [options]").demandCommand(1, "expected a command");
+  if (loaded === undefined || args[0] !== loaded.name)
+    parser.completion("completion", "prints a script for bash or zsh that completes our commands");
+  if (loaded === undefined) {
+    parser.usage("$0 <command> [options]");
     for (const { name, summary } of commands) parser.command(name, summary, () => {});
-    return parser.recommendCommands().strictCommands().completion("completion");
+    parser.epilogue('"srpo-native <command> --help" has each command\'s options and examples.');
+    return parser;
   }
   parser.usage(`$0 ${loaded.name} ${loaded.positional ?? ""} [options]\n\n${loaded.summary}`);
   for (const [name, spec] of Object.entries(loaded.schema))
     parser.option(flagOf(name), yargsOption(spec));
   for (const [line, does] of loaded.examples) parser.example(`$0 ${line}`, does);
-  return parser.strictOptions();
+  return parser;
+}
+
+/** The command of a line, or of the line that a shell wants completed. */
+function wanted(args: readonly string[]): CommandLoader | undefined {
+  const name = args[0] === "--get-yargs-completions" ? args[2] : args[0];
+  return commands.find((one) => one.name === name);
+}
+
+function refuseUnknown(args: readonly string[], argv: Readonly<Record<string, unknown>>): void {
+  if (argv["help"] === true || argv["version"] === true) return;
+  const [name] = (argv["_"] as unknown[]).map(String);
+  if (name === "completion" || args[0] === "--get-yargs-completions") return;
+  const names = commands.map((one) => one.name);
+  throw new SrpoError(
+    "ERR_CONFIG",
+    name === undefined
+      ? `expected a command, got none: ${names.join(", ")}`
+      : `${name}: no such command${hintFor(name, names) || `: ${names.join(", ")}`}`,
+  );
 }
 
 /** Runs a command line; returns the exit code: 0, 1 (failed) or 2 (called wrongly). */
 export async function run(args: readonly string[]): Promise<number> {
-  const verbose = args.includes("--verbose");
-  const loader = commands.find(({ name }) => name === args[0]);
+  // Who reads our output may leave: `srpo-native doctor | head -n 1`.
+  process.stdout.on("error", (error) => {
+    process.exit(codeOf(error) === "EPIPE" ? 0 : 1);
+  });
+  const loader = wanted(args);
   try {
     const loaded = await loader?.load();
-    const argv = await parserOf(args, loader, loaded).parseAsync();
-    if (loaded === undefined || argv["help"] === true || argv["version"] === true) return 0;
-    return await execute(loaded, argv);
+    const argv = await parserOf(args, loaded).parseAsync();
+    if (argv["help"] === true || argv["version"] === true) return 0;
+    if (loaded !== undefined && args[0] === loader?.name) return await execute(loaded, argv, args);
+    refuseUnknown(args, argv);
+    return 0;
   } catch (error) {
-    const usage =
-      error instanceof UsageError || isYargsError(error) || codeOf(error) === "ERR_CONFIG";
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`srpo-native: ${message}\n`);
-    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    else if (usage && loader !== undefined)
-      process.stderr.write(`See "srpo-native ${loader.name} --help".\n`);
-    return usage ? 2 : 1;
+    return fail(error, { verbose: args.includes("--verbose"), command: loader?.name });
   }
 }
 
-function isYargsError(error: unknown): boolean {
-  return error instanceof Error && error.name === "YError";
+/** Says what went wrong on stderr; returns the exit code. */
+function fail(
+  error: unknown,
+  { verbose, command }: { verbose: boolean; command: string | undefined },
+): number {
+  const usage = codeOf(error) === "ERR_CONFIG" || (error as Error).name === "YError";
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`srpo-native: ${message}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  else if (usage)
+    process.stderr.write(
+      `See "srpo-native ${command === undefined ? "" : `${command} `}--help".\n`,
+    );
+  return usage ? 2 : 1;
 }

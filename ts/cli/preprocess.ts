@@ -7,9 +7,11 @@ import type { TextEncoders } from "../models/pipeline/text_encoders.js";
 import { SrpoError } from "../native/error.js";
 import { tensorScope } from "../tensor/scope.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
+import { deviceOption } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { requireDevice } from "../train/setup.js";
 import { command } from "./command.js";
+import { interruptedCode } from "./interrupt.js";
 
 interface Encoded {
   txt: Uint8Array[];
@@ -42,16 +44,24 @@ export const preprocessCommand = command({
     model: { type: "text", help: "FLUX folder with text encoders and tokenizers" },
     prompts: { type: "text", help: "file of prompts, one a line; default: the package's own list" },
     out: { type: "text", help: "new folder of embeddings" },
-    device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N" },
+    device: deviceOption,
     precision: {
       type: "text",
       default: "bf16",
       choices: ["bf16", "f32"],
       help: "of encoders and files",
     },
-    batch: { type: "number", integer: true, min: 1, default: 8, help: "prompts a forward" },
+    batch: {
+      type: "number",
+      integer: true,
+      min: 1,
+      max: 4096,
+      default: 8,
+      help: "prompts a forward",
+    },
     perFile: { type: "number", integer: true, min: 1, default: 256, help: "prompts a file" },
   },
+  stops: true,
   examples: [
     [
       "preprocess --model flux --prompts prompts.txt --out embeddings",
@@ -106,6 +116,10 @@ export const preprocessCommand = command({
         };
         await folder.json("index.json", index);
       });
+    } catch (error) {
+      // Nothing half-written stays: the folder comes to be as a whole.
+      if (signal.aborted) return interruptedCode(signal);
+      throw error;
     } finally {
       progress.end();
       encoders.dispose();

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
+import { replaceFile } from "../checkpoint/durable.js";
 import { readJson } from "../checkpoint/strict_json.js";
 import { picturesOf } from "../data/grid.js";
 import { encodePng } from "../data/png.js";
@@ -18,10 +19,12 @@ import {
 import { tensorScope } from "../tensor/scope.js";
 import { readPrompts } from "../text/prompts.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
+import { deviceOption, mostPixels } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { sampleImages } from "../train/samples.js";
 import { requireDevice } from "../train/setup.js";
 import { command } from "./command.js";
+import { interruptedCode } from "./interrupt.js";
 
 /** The schedule that a folder's scheduler says, FLUX.1-dev's if it has none. */
 function scheduleOf(root: string): FlowMatchSchedule {
@@ -61,18 +64,46 @@ export const sampleCommand = command({
     prompts: { type: "text", help: "file of prompts, one a line, instead of arguments" },
     out: { type: "text", default: "samples", help: "folder of the pictures, PNG" },
     seed: { type: "seed", default: "0", help: "of the noise" },
-    count: { type: "number", integer: true, min: 1, default: 1, help: "pictures a prompt" },
-    steps: { type: "number", integer: true, min: 1, default: 28, help: "Euler steps" },
+    count: {
+      type: "number",
+      integer: true,
+      min: 1,
+      max: 65536,
+      default: 1,
+      help: "pictures a prompt",
+    },
+    steps: { type: "number", integer: true, min: 1, max: 10000, default: 28, help: "Euler steps" },
     guidance: { type: "number", default: 3.5, help: "guidance input" },
     shift: {
       type: "number",
       min: 0.01,
       help: "static time shift as SRPO's sampler; default: the folder's scheduler",
     },
-    height: { type: "number", integer: true, min: 16, default: 720, help: "in pixels" },
-    width: { type: "number", integer: true, min: 16, default: 720, help: "in pixels" },
-    batch: { type: "number", integer: true, min: 1, default: 1, help: "pictures a forward" },
-    device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N" },
+    height: {
+      type: "number",
+      integer: true,
+      min: 16,
+      max: mostPixels,
+      default: 720,
+      help: "in pixels",
+    },
+    width: {
+      type: "number",
+      integer: true,
+      min: 16,
+      max: mostPixels,
+      default: 720,
+      help: "in pixels",
+    },
+    batch: {
+      type: "number",
+      integer: true,
+      min: 1,
+      max: 4096,
+      default: 1,
+      help: "pictures a forward",
+    },
+    device: deviceOption,
     precision: {
       type: "text",
       default: "bf16",
@@ -88,6 +119,7 @@ export const sampleCommand = command({
       help: "of the cpu device; 0: all",
     },
   },
+  stops: true,
   examples: [
     ['sample --model micro --height 64 --width 64 "a red fox in the snow"', "samples/00000.png"],
     ["sample --model runs/srpo-1/checkpoints/step-000020 --prompts prompts.txt --count 4", ""],
@@ -95,6 +127,8 @@ export const sampleCommand = command({
   async run(o, { positional, signal }) {
     if (o.model === undefined)
       throw new SrpoError("ERR_CONFIG", "model: expected a FLUX folder, got none");
+    if (o.prompts !== undefined && positional.length > 0)
+      throw new SrpoError("ERR_CONFIG", "sample: expected prompts or --prompts FILE, got both");
     const prompts = o.prompts === undefined ? positional : await readPrompts(o.prompts);
     if (prompts.length === 0)
       throw new SrpoError("ERR_CONFIG", "sample: expected prompts or --prompts FILE, got none");
@@ -150,7 +184,8 @@ export const sampleCommand = command({
           seed: o.seed,
           steps: `${o.steps}`,
         };
-        writeFileSync(file, encodePng(picture, text));
+        const png = encodePng(picture, text);
+        await replaceFile(file, (sink) => sink.write(png));
         process.stdout.write(`${file}\n`);
       }
     }
@@ -158,6 +193,6 @@ export const sampleCommand = command({
     encoders.dispose();
     vae.dispose();
     policy.dispose();
-    return signal.aborted ? 130 : 0;
+    return signal.aborted ? interruptedCode(signal) : 0;
   },
 });

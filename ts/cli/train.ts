@@ -1,11 +1,12 @@
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
-import { trainConfig, trainSchema, type TrainConfig } from "../train/config.js";
+import { trainConfig, trainSchema, withFullPaths, type TrainConfig } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { findResumed, readYaml, RunFolder, type Resumed } from "../train/run_folder.js";
 import type { Source } from "../train/schema.js";
 import { Trainer } from "../train/trainer.js";
 import { command } from "./command.js";
+import { interruptedCode } from "./interrupt.js";
 
 /** "runs/srpo-20260131-2359" */
 function newRunName(method: string): string {
@@ -17,8 +18,8 @@ function newRunName(method: string): string {
 const changeable = new Set(["resume", "steps", "threads", "saveEvery", "keep", "sampleEvery"]);
 
 function resumedConfig(resumed: Resumed, sources: readonly Source[]): TrainConfig {
-  const foreign = sources.flatMap(({ values }) =>
-    Object.keys(values).filter((name) => !changeable.has(name)),
+  const foreign = sources.flatMap(({ values, problems = [] }) =>
+    problems.length > 0 ? [] : Object.keys(values).filter((name) => !changeable.has(name)),
   );
   if (foreign.length > 0)
     throw new SrpoError(
@@ -34,6 +35,7 @@ export const trainCommand = command({
   summary: "aligns a model with a reward, from prompts to a checkpoint",
   schema: trainSchema,
   resolvesItself: true,
+  stops: true,
   examples: [
     [
       "train --preset micro --model micro --steps 20",
@@ -42,40 +44,45 @@ export const trainCommand = command({
     ["train recipe.yaml --lr 1e-5", "options from a file, one changed"],
     ["train --resume runs/srpo-20260131-235959", "goes on where that run was stopped"],
   ],
-  async run(_, { positional, given, signal }) {
+  async run(_, { positional, flags, signal }) {
     const [file, ...more] = positional;
     if (more.length > 0)
       throw new SrpoError("ERR_CONFIG", `train: expected one file of options, got ${more[0]} too`);
     const sources: Source[] = [
       ...(file === undefined ? [] : [{ name: file, values: readYaml(file) }]),
-      { name: "--", values: given },
+      flags,
     ];
     const from = sources.findLast(({ values }) => values["resume"] !== undefined)?.values["resume"];
     const resumed = typeof from === "string" ? await findResumed(from) : undefined;
-    const config = resumed === undefined ? trainConfig(sources) : resumedConfig(resumed, sources);
+    const config = withFullPaths(
+      resumed === undefined ? trainConfig(sources) : resumedConfig(resumed, sources),
+    );
     if (config.model === undefined)
       throw new SrpoError(
         "ERR_CONFIG",
         'model: expected a FLUX folder, got none; "srpo-native init micro micro" makes a small one',
       );
+    const run = resumed?.run ?? RunFolder.planned(config.out ?? newRunName(config.method));
 
     const trainer = await Trainer.create(config, resumed?.checkpoint);
     try {
-      const run = resumed?.run ?? RunFolder.create(config.out ?? newRunName(config.method), config);
+      if (signal.aborted) return interruptedCode(signal);
+      await run.create(config);
       const progress = new Progress({
         unit: "updates",
         total: config.steps,
         done: trainer.step,
       });
       process.stderr.write(`run folder: ${run.path}\n`);
-      const end = await trainer.run(run, { signal, progress });
+      const { interrupted, checkpoint } = await trainer.run(run, { signal, progress });
       progress.end();
+      const where = checkpoint ?? "no checkpoint yet";
       process.stderr.write(
-        `${end.interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${end.checkpoint}\n`,
+        `${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}\n`,
       );
-      if (end.interrupted)
-        process.stderr.write(`go on by: srpo-native train --resume ${run.path}\n`);
-      return end.interrupted ? 130 : 0;
+      if (!interrupted) return 0;
+      process.stderr.write(`go on by: srpo-native train --resume ${run.path}\n`);
+      return interruptedCode(signal);
     } finally {
       trainer.dispose();
     }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { packageRoot } from "../native/load.js";
 import { SrpoError } from "../native/error.js";
+import { deviceOption } from "../train/config.js";
 import { requireDevice } from "../train/setup.js";
 import type { Row } from "../verify/comparison.js";
 import { closingLines, fixtureLines } from "../verify/table.js";
@@ -16,7 +17,7 @@ export const verifyCommand = command({
   positional: "[path ...]",
   summary: "replays golden fixtures on a device: are this machine's numbers right?",
   schema: {
-    device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N" },
+    device: deviceOption,
     precision: {
       type: "text",
       default: "f32",

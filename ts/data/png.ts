@@ -20,7 +20,15 @@ function chunk(type: string, data: Uint8Array): Buffer {
   return out;
 }
 
-/** An 8-bit RGB PNG; `text` becomes tEXt entries (Latin-1), where a picture's prompt and seed stand. */
+/** tEXt where Latin-1 has every letter, else iTXt: not compressed, no language, UTF-8. */
+function textChunk(key: string, value: string): Buffer {
+  const latin1 = /^[\x20-\x7e\xa0-\xff\n]*$/.test(value);
+  return latin1
+    ? chunk("tEXt", Buffer.from(`${key}\0${value}`, "latin1"))
+    : chunk("iTXt", Buffer.from(`${key}\0\0\0\0\0${value}`, "utf8"));
+}
+
+/** An 8-bit RGB PNG; `text` becomes its text entries, where a picture's prompt and seed stand. */
 export function encodePng(
   { width, height, rgb }: Picture,
   text: Readonly<Record<string, string>> = {},
@@ -44,9 +52,7 @@ export function encodePng(
     for (let i = 0; i < stride; ++i)
       filtered[to + 1 + i] = rgb[from + i]! - (i >= 3 ? rgb[from + i - 3]! : 0);
   }
-  const entries = Object.entries(text).map(([key, value]) =>
-    chunk("tEXt", Buffer.from(`${key.slice(0, 79)}\0${value}`, "latin1")),
-  );
+  const entries = Object.entries(text).map(([key, value]) => textChunk(key.slice(0, 79), value));
   const data = chunk("IDAT", deflateSync(filtered, { level: 6 }));
   return Buffer.concat([
     signature,

@@ -1,12 +1,14 @@
 // Models from the folders of a checkpoint: their own config file, and the weights beside it.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { fileDTypeBytes } from "../checkpoint/file_dtype.js";
 import { openTensors } from "../checkpoint/sharded.js";
 import { readJson } from "../checkpoint/strict_json.js";
-import { loadParameters } from "../nn/load.js";
+import { loadMasters, loadParameters } from "../nn/load.js";
 import type { NamesMap } from "../nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../nn/parameter_set.js";
 import { tensorScope } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { autoencoderConfig } from "./autoencoder/config.js";
 import { Autoencoder } from "./autoencoder/model.js";
 import { autoencoderNamesIn } from "./autoencoder/names.js";
@@ -53,6 +55,22 @@ export function openFlux(folder: string, options: ParameterSetOptions = {}): Pro
     () => new Flux(config, options),
     (onDisk) => fluxNamesIn(config, onDisk),
   );
+}
+
+/**
+ * The float32 values of a transformer's folder as bfloat16 weights and the 16 bits beside each: exact
+ * masters of what the file holds. Nothing to do for a file in 16 bits, whose values the weights hold.
+ *
+ * @param remainder - [n, 2], uint8: the optimizer's
+ */
+export async function openFluxMasters(
+  folder: string,
+  { config, parameters }: Flux,
+  remainder: Tensor,
+): Promise<void> {
+  using store = openTensors(folder);
+  const exact = [...store.names()].every((name) => fileDTypeBytes[store.info(name).dtype] <= 2);
+  if (!exact) await loadMasters(parameters, remainder, fluxNamesIn(config, store.names()), store);
 }
 
 /** The autoencoder of a folder (`<checkpoint>/vae`), or one part of it; see `openFlux`. */

@@ -1,7 +1,8 @@
 import { SrpoError } from "../native/error.js";
 import { bytesOf } from "../tensor/dtype.js";
-import { release } from "../tensor/scope.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { splitMaster } from "../ops/update/master.js";
+import { release, tensorScope } from "../tensor/scope.js";
+import { empty, type Tensor } from "../tensor/tensor.js";
 import { toDisk } from "./layout.js";
 import type { DiskTensor, NamesMap } from "./names_map.js";
 import type { ParameterSet } from "./parameter_set.js";
@@ -65,6 +66,12 @@ export function problemsOf(map: NamesMap, source: TensorSource): string[] {
   ];
 }
 
+function refuseProblems(map: NamesMap, source: TensorSource): void {
+  const problems = problemsOf(map, source);
+  if (problems.length > 0)
+    throw new SrpoError("ERR_CHECKPOINT", `load: ${source.origin}: ${problems.join("; ")}`);
+}
+
 /**
  * Fills a model's parameters from a source.
  *
@@ -76,9 +83,7 @@ export async function loadParameters(
   map: NamesMap,
   source: TensorSource,
 ): Promise<void> {
-  const problems = problemsOf(map, source);
-  if (problems.length > 0)
-    throw new SrpoError("ERR_CHECKPOINT", `load: ${source.origin}: ${problems.join("; ")}`);
+  refuseProblems(map, source);
   for (const tensor of map.tensors) {
     const start = set.range(tensor.name).offset + tensor.offset;
     for (const { from, size, ...how } of partsOf(tensor)) {
@@ -88,6 +93,37 @@ export async function loadParameters(
       } finally {
         destination.dispose();
       }
+    }
+  }
+}
+
+/**
+ * Fills bfloat16 parameters and the 16 bits beside each that make the source's float32 values whole: what
+ * is trained starts from the file's numbers, not from their roundings.
+ *
+ * @param remainder - [n, 2], uint8: the optimizer's, at the parameters' offsets
+ * @throws SrpoError as `loadParameters`
+ */
+export async function loadMasters(
+  set: ParameterSet,
+  remainder: Tensor,
+  map: NamesMap,
+  source: TensorSource,
+): Promise<void> {
+  refuseProblems(map, source);
+  const { device } = set;
+  for (const tensor of map.tensors) {
+    const start = set.range(tensor.name).offset + tensor.offset;
+    for (const { from, size, ...how } of partsOf(tensor)) {
+      using scope = tensorScope();
+      void scope;
+      const master = empty([size], { dtype: "float32", device });
+      await source.readInto(tensor.disk, master, how);
+      splitMaster(
+        master,
+        set.weights.viewOf(start + from, [size]),
+        remainder.viewOf(2 * (start + from), [size, 2]),
+      );
     }
   }
 }

@@ -11,7 +11,7 @@ import path from "node:path";
 import { saveFolder } from "../checkpoint/folder.js";
 import type { FolderWriter } from "../checkpoint/folder_writer.js";
 import { loadState, saveState } from "../checkpoint/state.js";
-import { readJson, type Json } from "../checkpoint/strict_json.js";
+import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import type { Flux } from "../models/flux/model.js";
 import { fluxNames } from "../models/flux/names.js";
 import { SrpoError } from "../native/error.js";
@@ -20,6 +20,8 @@ import type { Tensor } from "../tensor/tensor.js";
 
 export interface TrainingCheckpoint {
   model: Flux;
+  /** [n], float32: the weights as the update knows them, for `saveDtype` float32. */
+  master: Tensor | undefined;
   /** The folder that the model came from. */
   base: string;
   saveDtype: "float32" | "bfloat16";
@@ -37,39 +39,49 @@ export interface TrainingRecord {
   version: string;
 }
 
-/** The files under a folder, by path relative to it. */
+const deepest = 3; // of a pipeline's folders
+
+/** The files under a folder, not too deep, by path relative to it. */
 function filesUnder(folder: string, inside = ""): string[] {
+  if (inside.split(path.sep).length > deepest) return [];
   return readdirSync(path.join(folder, inside)).flatMap((name) => {
     const child = path.join(inside, name);
     return statSync(path.join(folder, child)).isDirectory() ? filesUnder(folder, child) : [child];
   });
 }
 
-// What a base folder may hold that is not the model's: an earlier run's, or the reward.
-const notTheModel =
-  /^(?:state|reward)[/\\]|^(?:training|manifest)\.json$|^transformer[/\\].*safetensors/;
+// What of the base folder belongs to the model: others' single files, runs and rewards beside it do not.
+const ofTheModel =
+  /^(?:vae|text_encoder|text_encoder_2|tokenizer|tokenizer_2|scheduler)[/\\]|^transformer[/\\]config\.json$|^model_index\.json$|^LICENSE/;
 
 async function copyBase(folder: FolderWriter, base: string): Promise<void> {
   for (const file of filesUnder(base))
-    if (!notTheModel.test(file))
+    if (ofTheModel.test(file))
       await folder.link(file.split(path.sep).join("/"), path.join(base, file));
 }
 
-/** Writes a complete checkpoint, or nothing; see `saveFolder`. */
+/**
+ * Writes a complete checkpoint, or nothing; see `saveFolder`. One of the same step is replaced: a run that
+ * went on from an earlier one arrives there again.
+ */
 export async function saveCheckpoint(
   place: string,
-  { model, base, saveDtype, state, training }: TrainingCheckpoint,
+  { model, master, base, saveDtype, state, training }: TrainingCheckpoint,
 ): Promise<void> {
-  await saveFolder(place, async (folder) => {
+  const write = async (folder: FolderWriter): Promise<void> => {
     await folder.sharded(
       "transformer/diffusion_pytorch_model",
-      tensorsToWrite(model.parameters, fluxNames(model.config, "diffusers"), { dtype: saveDtype }),
+      tensorsToWrite(model.parameters, fluxNames(model.config, "diffusers"), {
+        dtype: saveDtype,
+        from: master ?? model.parameters.weights,
+      }),
       { metadata: { format: "pt" } },
     );
     await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
     await folder.json("training.json", training);
     await copyBase(folder, base);
-  });
+  };
+  await saveFolder(place, write, { replace: true });
 }
 
 /** @throws SrpoError ERR_CHECKPOINT for a folder that is no training checkpoint */
@@ -80,7 +92,14 @@ export function readTraining(place: string): TrainingRecord {
       "ERR_CHECKPOINT",
       `${place}: expected a training checkpoint, got a folder without training.json`,
     );
-  return readJson(file) as unknown as TrainingRecord;
+  const record = readJson(file);
+  const step = isObject(record) ? record["step"] : undefined;
+  if (!isObject(record) || typeof step !== "number" || !Number.isSafeInteger(step) || step < 0)
+    throw new SrpoError(
+      "ERR_CHECKPOINT",
+      `${file}: step: expected a whole number, 0 or more, got ${JSON.stringify(step)}`,
+    );
+  return record as unknown as TrainingRecord;
 }
 
 /** Reads the state of a checkpoint into tensors of the same names, bit for bit. */

@@ -1,4 +1,5 @@
 // Every option of `train`, once: flags, YAML keys, help and checks come from this table.
+import path from "node:path";
 import { srpoHps, srpoPickScore } from "../methods/presets.js";
 import type { SrpoOptions } from "../methods/srpo.js";
 import { timestepRoundings } from "../sampler/timestep.js";
@@ -6,22 +7,35 @@ import { resolve, type Schema, type Source, type Values } from "./schema.js";
 
 const d = srpoHps;
 
+/** `--device` of every command that computes. */
+export const deviceOption = {
+  type: "text",
+  default: "cpu",
+  pattern: { form: /^(?:cpu|emulated|cuda:\d{1,3})$/, says: "cpu, emulated or cuda:N" },
+  help: "cpu, emulated or cuda:N",
+} as const;
+
+// More than any machine holds, and less than what no heap holds.
+const mostSteps = 10_000;
+/** Pixels of a side. */
+export const mostPixels = 8192;
+
 // A line an option reads as the table that it is.
 // prettier-ignore
 export const trainSchema = {
-  model: { type: "text", help: "folder of the policy: transformer, vae, text encoders, tokenizers", group: "what" },
-  reward: { type: "text", help: "folder of the reward; default: reward/ inside the model's", group: "what" },
-  prompts: { type: "text", help: "file of prompts, one a line; default: the package's own list", group: "what" },
-  embeddings: { type: "text", help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
-  images: { type: "text", help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
+  model: { type: "text", path: true, help: "folder of the policy: transformer, vae, text encoders, tokenizers", group: "what" },
+  reward: { type: "text", path: true, help: "folder of the reward; default: reward/ inside the model's", group: "what" },
+  prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
+  embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
+  images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
   method: { type: "text", default: "srpo", choices: ["srpo"], help: "alignment method", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
-  out: { type: "text", help: "run folder; default: runs/<method>-<date>", group: "run" },
-  resume: { type: "text", help: "a run folder, or one of its checkpoints, to go on from, bit for bit", group: "run" },
+  out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
+  resume: { type: "text", path: true, help: "a run folder, or one of its checkpoints, to go on from, bit for bit", group: "run" },
   steps: { type: "number", integer: true, min: 1, default: 19, help: "updates (the released recipe made 19)", group: "run" },
   seed: { type: "seed", default: "42", help: "of everything that is drawn", group: "run" },
-  device: { type: "text", default: "cpu", help: "cpu, emulated or cuda:N", group: "run" },
+  device: { ...deviceOption, group: "run" },
   precision: { type: "text", default: "bf16", choices: ["bf16", "f32"], help: "bf16: bf16 weights with exact float32 updates; f32: all float32", group: "run" },
   threads: { type: "number", integer: true, min: 0, max: 1024, default: 0, help: "of the cpu device; 0: all. Results do not depend on it", group: "run" },
   saveEvery: { type: "number", integer: true, min: 0, default: 20, help: "updates between checkpoints; 0: only at the end", group: "run" },
@@ -29,14 +43,14 @@ export const trainSchema = {
   saveDtype: { type: "text", default: "bfloat16", choices: ["bfloat16", "float32"], help: "of the saved weights", group: "run" },
   sampleEvery: { type: "number", integer: true, min: 0, default: 10, help: "updates between sample grids; 0: none", group: "run" },
   sampleCount: { type: "number", integer: true, min: 1, max: 64, default: 8, help: "pictures in a grid", group: "run" },
-  samplePrompts: { type: "text", help: "file of the grid's prompts; default: the first of `prompts`", group: "run" },
-  sampleSteps: { type: "number", integer: true, min: 1, default: 50, help: "Euler steps of a sample", group: "run" },
+  samplePrompts: { type: "text", path: true, help: "file of the grid's prompts; default: the first of `prompts`", group: "run" },
+  sampleSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: 50, help: "Euler steps of a sample", group: "run" },
   sampleGuidance: { type: "number", default: 3.5, help: "guidance input of a sample", group: "run" },
 
-  height: { type: "number", integer: true, min: 16, default: 720, help: "of the pictures, in pixels", group: "batch" },
-  width: { type: "number", integer: true, min: 16, default: 720, help: "of the pictures, in pixels", group: "batch" },
-  batch: { type: "number", integer: true, min: 1, default: 32, help: "prompts an update, over all ranks", group: "batch" },
-  microBatch: { type: "number", integer: true, min: 1, default: 1, help: "prompts a forward; the sum is the same", group: "batch" },
+  height: { type: "number", integer: true, min: 16, max: mostPixels, default: 720, help: "of the pictures, in pixels", group: "batch" },
+  width: { type: "number", integer: true, min: 16, max: mostPixels, default: 720, help: "of the pictures, in pixels", group: "batch" },
+  batch: { type: "number", integer: true, min: 1, max: 65536, default: 32, help: "prompts an update, over all ranks", group: "batch" },
+  microBatch: { type: "number", integer: true, min: 1, max: 4096, default: 1, help: "prompts a forward; the sum is the same", group: "batch" },
   noise: { type: "text", default: "shared", choices: ["shared", "per-prompt"], help: "one noise for all prompts of an update (official), or one each", group: "batch" },
 
   lr: { type: "number", min: 0, default: 5e-6, help: "learning rate", group: "optimizer" },
@@ -50,13 +64,13 @@ export const trainSchema = {
   ema: { type: "number", min: 0, max: 1, default: 0, help: "decay of the averaged weights, float32; 0: none", group: "optimizer" },
 
   timesteps: { type: "text", default: "integer", choices: timestepRoundings, help: "integer: trunc(1000 sigma); exact: sigma itself; reference: integer, rounded to bf16 as the official autocast", group: "srpo" },
-  rolloutSteps: { type: "number", integer: true, min: 1, default: d.rolloutSteps, help: "Euler steps of the rollout", group: "srpo" },
+  rolloutSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: d.rolloutSteps, help: "Euler steps of the rollout", group: "srpo" },
   rolloutGuidance: { type: "number", default: d.rolloutGuidance, help: "guidance input of the rollout", group: "srpo" },
   guidance: { type: "number", default: d.guidance, help: "guidance input of the differentiated call", group: "srpo" },
   shift: { type: "number", min: 0.01, default: d.window.shift, help: "static time shift", group: "srpo" },
-  windowTable: { type: "number", integer: true, min: 2, default: d.window.tableSteps, help: "steps of the table that `window` indexes (vis_sampling_step)", group: "srpo" },
+  windowTable: { type: "number", integer: true, min: 2, max: mostSteps, default: d.window.tableSteps, help: "steps of the table that `window` indexes (vis_sampling_step)", group: "srpo" },
   window: { type: "numbers", length: 2, default: d.window.range, help: "first and last index into that table (train_timestep)", group: "srpo" },
-  windowLength: { type: "number", integer: true, min: 11, default: d.window.length, help: "noise levels in the window (timestep_length)", group: "srpo" },
+  windowLength: { type: "number", integer: true, min: 11, max: mostSteps, default: d.window.length, help: "noise levels in the window (timestep_length)", group: "srpo" },
   groundtruthRatio: { type: "number", min: 0, max: 1, default: d.window.groundtruthRatio, help: "share of the noise that is removed exactly", group: "srpo" },
   discountPositive: { type: "numbers", length: 2, default: d.discountPositive, help: "k of the denoise branch, from the window's low-noise end to its high-noise end", group: "srpo" },
   discountNegative: { type: "numbers", length: 2, default: d.discountNegative, help: "k of the inversion branch", group: "srpo" },
@@ -102,8 +116,17 @@ const presets: Readonly<Record<string, Partial<TrainConfig>>> = {
 export function trainConfig(sources: readonly Source[]): TrainConfig {
   const preset = sources.findLast((source) => source.values["preset"] !== undefined);
   const name = preset?.values["preset"];
-  const start = typeof name === "string" ? presets[name] : undefined;
+  const start = typeof name === "string" && Object.hasOwn(presets, name) ? presets[name] : {};
   return resolve(trainSchema, [{ name: "preset", values: start ?? {} }, ...sources]);
+}
+
+/** The same configuration wherever the next command is started: paths made absolute. */
+export function withFullPaths(config: TrainConfig): TrainConfig {
+  const full = Object.entries(trainSchema).flatMap(([name, spec]) => {
+    const value = config[name as keyof TrainConfig];
+    return "path" in spec && typeof value === "string" ? [[name, path.resolve(value)]] : [];
+  });
+  return { ...config, ...(Object.fromEntries(full) as Partial<TrainConfig>) };
 }
 
 export function srpoOptions(config: TrainConfig): SrpoOptions {

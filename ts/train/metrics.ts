@@ -1,5 +1,5 @@
-import { appendFileSync, readFileSync, truncateSync } from "node:fs";
-import { existsSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { replaceFile, writeError } from "../checkpoint/durable.js";
 import { EventFile } from "./tensorboard.js";
 
 /** One line of metrics.jsonl. */
@@ -13,13 +13,26 @@ export class MetricsLog {
   readonly #file: string;
   readonly #events: EventFile;
 
-  constructor(file: string, eventsFolder: string) {
+  private constructor(file: string, events: EventFile) {
     this.#file = file;
-    this.#events = new EventFile(eventsFolder);
+    this.#events = events;
+  }
+
+  /**
+   * @param step - after which the run goes on: rows and events beyond it are dropped, the run will write
+   *   them again
+   */
+  static async open(file: string, eventsFolder: string, step: number): Promise<MetricsLog> {
+    await dropMetricsAfter(file, step);
+    return new MetricsLog(file, new EventFile(eventsFolder, step));
   }
 
   write(row: MetricsRow): void {
-    appendFileSync(this.#file, `${JSON.stringify(row)}\n`);
+    try {
+      appendFileSync(this.#file, `${JSON.stringify(row)}\n`);
+    } catch (error) {
+      throw writeError(this.#file, error);
+    }
     const { step, ...values } = row;
     this.#events.scalars(step, values);
   }
@@ -44,13 +57,12 @@ export function readMetrics(file: string): MetricsRow[] {
   return rows;
 }
 
-/** Drops the rows after `step`: a run that is resumed from there writes them again. */
-export function dropMetricsAfter(file: string, step: number): void {
+async function dropMetricsAfter(file: string, step: number): Promise<void> {
   if (!existsSync(file)) return;
   const kept = readMetrics(file)
     .filter((row) => row.step <= step)
     .map((row) => `${JSON.stringify(row)}\n`)
     .join("");
-  truncateSync(file, 0);
-  appendFileSync(file, kept);
+  if (kept !== readFileSync(file, "utf8"))
+    await replaceFile(file, (sink) => sink.write(Buffer.from(kept)));
 }

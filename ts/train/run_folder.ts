@@ -1,6 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
+import { replaceFile } from "../checkpoint/durable.js";
 import { latestComplete } from "../checkpoint/folder.js";
 import { codeOf, SrpoError } from "../native/error.js";
 import type { TrainConfig } from "./config.js";
@@ -26,62 +35,68 @@ export class RunFolder {
   }
 
   /**
-   * Makes a new run's folder.
+   * The folder of a new run, which `create` makes.
    *
-   * @throws SrpoError ERR_CONFIG if there is a run in it, or it cannot be written
+   * @throws SrpoError ERR_CONFIG if there is a run in it already, or it cannot be one
    */
-  static create(place: string, config: TrainConfig): RunFolder {
+  static planned(place: string): RunFolder {
     const run = new RunFolder(path.resolve(place));
-    if (existsSync(run.path) && readFolder(run.path).length > 0)
+    const names = run.#reachable(() => (existsSync(run.path) ? readdirSync(run.path) : []));
+    if (names.length > 0)
       throw new SrpoError(
         "ERR_CONFIG",
         `out: expected a new or empty folder, got ${run.path} with files in it; ` +
           `go on with it by --resume ${place}, or name another`,
       );
-    run.#writable(() => {
-      mkdirSync(run.samples, { recursive: true });
-      mkdirSync(run.checkpoints, { recursive: true });
-      writeFileSync(run.config, stringify(config));
+    let above = run.path;
+    while (!existsSync(above)) above = path.dirname(above);
+    run.#reachable(() => {
+      if (!statSync(above).isDirectory()) throw new Error(`a file, ${above}`);
+      accessSync(above, constants.W_OK);
     });
     return run;
   }
 
-  #writable(write: () => void): void {
+  /**
+   * Makes the folder, its config first: killed at any instant, what is there can be resumed. A run that goes
+   * on has its config written anew.
+   */
+  async create(config: TrainConfig): Promise<void> {
+    this.#reachable(() => mkdirSync(this.path, { recursive: true }));
+    const options = { ...config, resume: undefined };
+    await replaceFile(this.config, (sink) => sink.write(Buffer.from(stringify(options))));
+    this.#reachable(() => {
+      mkdirSync(this.samples, { recursive: true });
+      mkdirSync(this.checkpoints, { recursive: true });
+    });
+  }
+
+  #reachable<T>(use: () => T): T {
     try {
-      write();
+      return use();
     } catch (error) {
+      const got = codeOf(error) ?? (error instanceof Error ? error.message : String(error));
       throw new SrpoError(
         "ERR_CONFIG",
-        `out: expected a folder to write to at ${this.path}, got ${codeOf(error) ?? String(error)}`,
+        `out: expected a folder to write to at ${this.path}, got ${got}`,
         { cause: error },
       );
     }
   }
 }
 
-function readFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    throw new SrpoError(
-      "ERR_CONFIG",
-      `out: expected a folder at ${folder}, got ${codeOf(error) ?? String(error)}`,
-      { cause: error },
-    );
-  }
-}
-
 /** Where a run goes on: its folder, its options and its checkpoint. */
 export interface Resumed {
   run: RunFolder;
-  checkpoint: string;
+  /** Undefined for a run that was stopped before its first one: it begins again. */
+  checkpoint: string | undefined;
   options: Readonly<Record<string, unknown>>;
 }
 
 /**
  * Finds what to resume: a run's folder (its newest complete checkpoint), or one checkpoint of it.
  *
- * @throws SrpoError ERR_CONFIG if there is no run, ERR_CHECKPOINT if it has no complete checkpoint
+ * @throws SrpoError ERR_CONFIG if there is no run, ERR_CHECKPOINT if the checkpoint is not there
  */
 export async function findResumed(place: string): Promise<Resumed> {
   const full = path.resolve(place);
@@ -93,11 +108,8 @@ export async function findResumed(place: string): Promise<Resumed> {
       `resume: expected a run's folder or a checkpoint in one, got ${full} without config.yaml`,
     );
   const checkpoint = isCheckpoint ? full : (await latestComplete(run.checkpoints))?.path;
-  if (checkpoint === undefined || !existsSync(checkpoint))
-    throw new SrpoError(
-      "ERR_CHECKPOINT",
-      `resume: expected a complete checkpoint in ${run.checkpoints}, got none; start the run anew`,
-    );
+  if (checkpoint !== undefined && !existsSync(checkpoint))
+    throw new SrpoError("ERR_CHECKPOINT", `resume: expected a checkpoint, got none at ${full}`);
   return { run, checkpoint, options: readYaml(run.config) };
 }
 
@@ -111,7 +123,8 @@ export function readYaml(file: string): Readonly<Record<string, unknown>> {
   try {
     value = parse(readFileSync(file, "utf8"));
   } catch (error) {
-    const message = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
+    const message = line?.replace(/:$/, "");
     throw new SrpoError("ERR_CONFIG", `${file}: expected YAML, got ${message}`, { cause: error });
   }
   if (value === null || value === undefined) return {};

@@ -1,13 +1,11 @@
-import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { replaceFile } from "../checkpoint/durable.js";
 import { encodePng } from "../data/png.js";
 import { noGrad } from "../autograd/tape.js";
-import type { PromptFeatures } from "../methods/method.js";
 import { concat, purposes, randn } from "../ops/index.js";
 import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { readPrompts } from "../text/prompts.js";
 import { stepName } from "../checkpoint/folder.js";
 import type { TrainConfig } from "./config.js";
 import type { MetricsLog } from "./metrics.js";
@@ -23,30 +21,43 @@ export class Sampler {
     readonly run: RunFolder,
   ) {}
 
-  /** Writes samples/step-NNNNNN.png and the picture's event. */
-  async draw(step: number, metrics: MetricsLog): Promise<void> {
+  fileOf(step: number): string {
+    return path.join(this.run.samples, `${stepName(step)}.png`);
+  }
+
+  /** Writes samples/step-NNNNNN.png and the picture's event; nothing if the signal comes before it is done. */
+  async draw(step: number, metrics: MetricsLog, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    try {
+      await this.#draw(step, metrics, signal);
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
+    }
+  }
+
+  async #draw(step: number, metrics: MetricsLog, signal: AbortSignal): Promise<void> {
     using scope = tensorScope();
     void scope;
     const { sampleCount, sampleSteps, sampleGuidance, shift, microBatch } = this.config;
+    const { sampleData, policy, decoder } = this.setup;
     const images: Tensor[] = [];
     for (let start = 0; start < sampleCount; start += microBatch) {
       const places = Array.from(
         { length: Math.min(microBatch, sampleCount - start) },
         (_, i) => start + i,
       );
+      const features = await sampleData.features(places.map((place) => place % sampleData.size));
       images.push(
-        await sampleImages(
-          this.setup.policy,
-          this.setup.decoder,
-          await this.#features(places),
-          this.#noise(places),
-          { sigmas: shiftedSigmas(sampleSteps, shift), guidance: sampleGuidance },
-        ),
+        await sampleImages(policy, decoder, features, this.#noise(places), {
+          sigmas: shiftedSigmas(sampleSteps, shift),
+          guidance: sampleGuidance,
+          onStep: () => signal.throwIfAborted(),
+        }),
       );
     }
     const grid = await gridOfImages(noGrad(() => concat(images, 0)));
     const png = encodePng(grid, { Software: "srpo-native", step: String(step) });
-    writeFileSync(path.join(this.run.samples, `${stepName(step)}.png`), png);
+    await replaceFile(this.fileOf(step), (sink) => sink.write(png));
     metrics.picture(step, "samples", grid.width, grid.height, png);
   }
 
@@ -59,14 +70,5 @@ export class Sampler {
       sample: places,
       device: model.parameters.device,
     });
-  }
-
-  async #features(places: readonly number[]): Promise<PromptFeatures> {
-    const { data, encoders } = this.setup;
-    const { samplePrompts } = this.config;
-    if (samplePrompts === undefined || encoders === undefined)
-      return data.features(places.map((place) => place % data.size));
-    const prompts = await readPrompts(samplePrompts);
-    return encoders.encode(places.map((place) => prompts[place % prompts.length]!));
   }
 }

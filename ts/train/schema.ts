@@ -10,7 +10,15 @@ export type OptionSpec = Common &
   (
     | { type: "number"; default?: number; min?: number; max?: number; integer?: boolean }
     | { type: "boolean"; default?: boolean }
-    | { type: "text"; default?: string; choices?: readonly string[] }
+    | {
+        type: "text";
+        default?: string;
+        choices?: readonly string[];
+        /** What the text must look like, and how messages say it. */
+        pattern?: { form: RegExp; says: string };
+        /** Whether it names a file or a folder. */
+        path?: boolean;
+      }
     /** A 64-bit whole number, kept as text: YAML and JSON numbers lose digits past 2^53. */
     | { type: "seed"; default?: string }
     | { type: "numbers"; default?: readonly number[]; length?: number }
@@ -59,6 +67,7 @@ function describe(spec: OptionSpec): string {
     case "boolean":
       return "true or false";
     case "text":
+      if (spec.pattern !== undefined) return spec.pattern.says;
       return spec.choices === undefined ? "text" : `one of ${spec.choices.join(", ")}`;
     case "seed":
       return "a whole number from 0 to 2^64 - 1";
@@ -84,7 +93,8 @@ function fit(spec: OptionSpec, value: unknown): unknown {
       return typeof value === "boolean" ? value : undefined;
     case "text": {
       const text = typeof value === "number" ? String(value) : value;
-      if (typeof text !== "string" || text === "") return undefined;
+      if (typeof text !== "string" || text === "" || text.includes("\0")) return undefined;
+      if (spec.pattern?.form.test(text) === false) return undefined;
       return spec.choices === undefined || spec.choices.includes(text) ? text : undefined;
     }
     case "seed": {
@@ -125,37 +135,50 @@ function distance(a: string, b: string): number {
 
 /** Where values come from, the later ones first in the order given to `resolve`. */
 export interface Source {
-  /** For messages: "train.yaml", "--". */
+  /** For messages: "train.yaml"; `flags` for a command line, whose names are said as flags. */
   name: string;
   values: Readonly<Record<string, unknown>>;
+  /** What was wrong with the source before its values are looked at. */
+  problems?: readonly string[];
+}
+
+/** The name of the source that is the command line. */
+export const flags = "--";
+
+/** "; did you mean --lr?", or nothing where no name is near. */
+export function hintFor(name: string, names: readonly string[]): string {
+  const [closest] = names.toSorted((a, b) => distance(a, name) - distance(b, name));
+  const near =
+    closest !== undefined && distance(closest, name) <= Math.min(3, Math.ceil(name.length / 3));
+  return near ? `; did you mean ${closest}?` : "";
 }
 
 /**
  * Defaults, overlaid by each source in turn, checked.
  *
- * @throws SrpoError ERR_CONFIG that names every wrong value and every unknown name at once
+ * @throws SrpoError ERR_CONFIG that names every wrong value and every unknown name at once, a line each
  */
 export function resolve<T extends Schema>(schema: T, sources: readonly Source[]): Values<T> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, spec] of Object.entries(schema)) values[name] = spec.default;
-  for (const source of sources)
+  for (const source of sources) {
+    problems.push(...(source.problems ?? []));
+    const said = (name: string) =>
+      source.name === flags ? `--${flagOf(name)}` : `${source.name}: ${name}`;
     for (const [name, value] of Object.entries(source.values)) {
       if (value === undefined) continue;
-      const spec = schema[name];
+      const spec = Object.hasOwn(schema, name) ? schema[name] : undefined;
       if (spec === undefined) {
-        const [closest] = Object.keys(schema).toSorted(
-          (a, b) => distance(a, name) - distance(b, name),
-        );
-        const hint = closest && distance(closest, name) <= 3 ? `; did you mean ${closest}?` : "";
-        problems.push(`${source.name}: ${name}: no such option${hint}`);
+        problems.push(`${said(name)}: no such option${hintFor(name, Object.keys(schema))}`);
         continue;
       }
       const fitted = fit(spec, value);
       if (fitted === undefined)
-        problems.push(`${source.name}: ${name}: expected ${describe(spec)}, got ${show(value)}`);
+        problems.push(`${said(name)}: expected ${describe(spec)}, got ${show(value)}`);
       else values[name] = fitted;
     }
+  }
   if (problems.length > 0) throw new SrpoError("ERR_CONFIG", problems.join("\n"));
   return values as Values<T>;
 }

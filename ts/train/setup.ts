@@ -2,17 +2,15 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
-import { EmbeddingFolder } from "../data/embeddings.js";
 import { listImages, loadImages } from "../data/images.js";
-import type { Method, PromptFeatures } from "../methods/method.js";
+import type { Method } from "../methods/method.js";
 import { draws } from "../methods/draws.js";
 import { Srpo } from "../methods/srpo.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
 import type { Flux } from "../models/flux/model.js";
 import { requireParts } from "../models/pipeline/folder.js";
-import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
-import type { TextEncoders } from "../models/pipeline/text_encoders.js";
+import { loadAutoencoder, loadTransformer } from "../models/pipeline/load.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
@@ -21,25 +19,17 @@ import { TwoTowerReward } from "../rewards/two_tower_reward.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import { srpoOptions, type TrainConfig } from "./config.js";
+import { loadPromptData, type PromptData } from "./prompt_data.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
-
-/** The prompts of a run and what the policy reads of them. */
-export interface PromptData {
-  readonly size: number;
-  readonly captions: readonly string[];
-  /** By place in the list. */
-  features(places: readonly number[]): Promise<PromptFeatures>;
-}
 
 export interface Setup {
   model: Flux;
   policy: FluxPolicy;
   decoder: AutoencoderDecoder;
   data: PromptData;
-  /** Encodes prompts that are not in the list; undefined where embeddings came ready-made. */
-  encoders: TextEncoders | undefined;
+  /** Of the sample grids. */
+  sampleData: PromptData;
   method: Method;
   /** Clean packed latents of real pictures, by place; undefined online. */
   clean: ((places: readonly number[]) => Promise<Tensor>) | undefined;
@@ -122,51 +112,6 @@ function offline(
   };
 }
 
-/** Prompts that the text encoders of the model's folder read, each once. */
-function encoded(captions: readonly string[], encoders: TextEncoders): PromptData {
-  const known = new Map<number, PromptFeatures>();
-  const most = 4096;
-  return {
-    size: captions.length,
-    captions,
-    async features(places) {
-      for (const place of places) {
-        if (known.has(place)) continue;
-        if (known.size >= most) {
-          const [oldest, features] = known.entries().next().value!;
-          features.txt.dispose();
-          features.pooled.dispose();
-          known.delete(oldest);
-        }
-        const { txt, pooled } = encoders.encode([captions[place]!]);
-        known.set(place, { txt: release(txt), pooled: release(pooled) });
-      }
-      const all = places.map((place) => known.get(place)!);
-      return noGrad(() => ({
-        txt: concat(
-          all.map(({ txt }) => txt),
-          0,
-        ),
-        pooled: concat(
-          all.map(({ pooled }) => pooled),
-          0,
-        ),
-      }));
-    },
-  };
-}
-
-function cachedData(
-  folder: EmbeddingFolder,
-  options: { dtype: "float32" | "bfloat16"; device: Device },
-): PromptData {
-  return {
-    size: folder.prompts.length,
-    captions: folder.prompts,
-    features: (places) => folder.read(places, options),
-  };
-}
-
 function methodOf(
   config: TrainConfig,
   parts: {
@@ -194,6 +139,11 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
   native.cpuSetThreads(config.threads);
   const dtype = config.precision === "bf16" ? "bfloat16" : "float32";
   const frozen = { dtype, device } as const;
+  if (config.images !== undefined && config.prompts !== undefined)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      "prompts: expected none beside images, whose captions they are, got both",
+    );
   requireParts(root, ["transformer", "vae"]);
   const rewardFolder = config.reward ?? path.join(root, "reward");
   if (!existsSync(rewardFolder))
@@ -223,19 +173,12 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       }),
     );
     const real = config.images === undefined ? undefined : own(offline(config, vae, dtype, device));
-    let encoders: TextEncoders | undefined;
-    let data: PromptData;
-    if (config.embeddings === undefined) {
-      encoders = own(await loadTextEncoders(root, frozen));
-      data = encoded(
-        real?.captions ?? (await readPrompts(config.prompts ?? shippedPromptsFile)),
-        encoders,
-      );
-    } else {
-      const folder = await EmbeddingFolder.open(config.embeddings);
-      own({ dispose: () => folder[Symbol.dispose]() });
-      data = cachedData(folder, frozen);
-    }
+    const { data, sampleData } = await loadPromptData(config, {
+      captions: real?.captions,
+      widths: { txt: model.config.contextSize, pooled: model.config.vectorSize },
+      own,
+      ...frozen,
+    });
     const policy = new FluxPolicy(
       model,
       { height: h / 2, width: w / 2 },
@@ -248,7 +191,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       policy,
       decoder,
       data,
-      encoders,
+      sampleData,
       method: methodOf(config, { policy, decoder, reward, shape, device }),
       clean: real?.clean,
       version: packageVersion,

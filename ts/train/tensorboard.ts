@@ -2,6 +2,7 @@
 import { appendFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { writeError } from "../checkpoint/durable.js";
 
 const table = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n;
@@ -61,11 +62,14 @@ export function frame(data: Uint8Array): Buffer {
 export class EventFile {
   readonly path: string;
 
-  constructor(folder: string) {
+  /** @param step - after which the events go on; TensorBoard then drops what it had beyond it */
+  constructor(folder: string, step = 0) {
     const seconds = Math.floor(Date.now() / 1000);
     const name = `events.out.tfevents.${seconds}.${os.hostname()}.${process.pid}`;
     this.path = path.join(folder, name);
     this.#append([textField(3, "brain.Event:2")]);
+    const sessionStart = bytesField(7, intField(1, 1));
+    if (step > 0) this.#append([intField(2, step + 1), sessionStart]);
   }
 
   scalars(step: number, values: Readonly<Record<string, number>>): void {
@@ -88,6 +92,10 @@ export class EventFile {
 
   #append(fields: readonly Buffer[]): void {
     const event = Buffer.concat([doubleField(1, Date.now() / 1000), ...fields]);
-    appendFileSync(this.path, frame(event));
+    try {
+      appendFileSync(this.path, frame(event));
+    } catch (error) {
+      throw writeError(this.path, error);
+    }
   }
 }

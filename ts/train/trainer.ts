@@ -8,6 +8,7 @@ import {
   verifyManifest,
 } from "../checkpoint/folder.js";
 import type { Batch, Method, PromptFeatures } from "../methods/method.js";
+import { openFluxMasters } from "../models/open.js";
 import { SrpoError } from "../native/error.js";
 import { AdamW } from "../optim/adamw.js";
 import { Ema } from "../optim/ema.js";
@@ -18,11 +19,13 @@ import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { loadTrainingState, readTraining, saveCheckpoint } from "./checkpoint.js";
 import type { TrainConfig } from "./config.js";
-import { dropMetricsAfter, MetricsLog } from "./metrics.js";
+import { MetricsLog } from "./metrics.js";
+import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
 import type { Progress } from "./progress.js";
 import type { RunFolder } from "./run_folder.js";
 import { Sampler } from "./sampler.js";
 import { loadSetup, type Setup } from "./setup.js";
+import { TermMetrics } from "./term_metrics.js";
 
 export interface RunOptions {
   signal: AbortSignal;
@@ -32,8 +35,8 @@ export interface RunOptions {
 export interface RunEnd {
   /** Whether the signal ended it before the last step. */
   interrupted: boolean;
-  /** The last checkpoint that was written. */
-  checkpoint: string;
+  /** The last checkpoint; undefined if it ended before the first. */
+  checkpoint: string | undefined;
 }
 
 /** Owns everything about a run but the method's equation: data, accumulation, update, files, signals. */
@@ -64,16 +67,22 @@ export class Trainer {
    */
   static async create(config: TrainConfig, checkpoint?: string): Promise<Trainer> {
     const setup = await loadSetup(config);
-    const optimizer = new AdamW(setup.model.parameters, {
-      lr: config.lr,
-      beta1: config.beta1,
-      beta2: config.beta2,
-      eps: config.eps,
-      weightDecay: config.weightDecay,
-    });
-    const trainer = new Trainer(config, setup, setup.method, optimizer);
-    if (checkpoint !== undefined) await trainer.#resume(checkpoint);
-    return trainer;
+    let optimizer: AdamW | undefined;
+    try {
+      const { lr, beta1, beta2, eps, weightDecay } = config;
+      const { model } = setup;
+      optimizer = new AdamW(model.parameters, { lr, beta1, beta2, eps, weightDecay });
+      // A resumed run has its masters in its state.
+      if (checkpoint === undefined && optimizer.remainder !== undefined)
+        await openFluxMasters(path.join(config.model!, "transformer"), model, optimizer.remainder);
+      const trainer = new Trainer(config, setup, setup.method, optimizer);
+      if (checkpoint !== undefined) await trainer.#resume(checkpoint);
+      return trainer;
+    } catch (error) {
+      optimizer?.dispose();
+      setup.dispose();
+      throw error;
+    }
   }
 
   async #resume(checkpoint: string): Promise<void> {
@@ -106,55 +115,52 @@ export class Trainer {
     };
   }
 
-  /** Trains to the last step, or until the signal; saves where it ends. */
+  /**
+   * Trains to the last step, or until the signal; saves where it ends. A signal before the first update
+   * leaves nothing to save: the run begins again when it is resumed.
+   */
   async run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
-    dropMetricsAfter(run.metrics, this.step);
-    const metrics = new MetricsLog(run.metrics, run.path);
+    const metrics = await MetricsLog.open(run.metrics, run.path, this.step);
     const sampler = new Sampler(this.config, this.setup, run);
-    const { steps, saveEvery, sampleEvery } = this.config;
-    let checkpoint = "";
-    if (this.step === 0 && sampleEvery > 0) await sampler.draw(0, metrics);
+    const { steps, saveEvery, sampleEvery, batch } = this.config;
+    const due = () => sampleEvery > 0 && (this.step % sampleEvery === 0 || this.step === steps);
+    let checkpoint: string | undefined;
+    // The grid of this step is there already unless the run was stopped between it and the step.
+    if (due() && !existsSync(sampler.fileOf(this.step)))
+      await sampler.draw(this.step, metrics, signal);
     progress?.update(this.step);
     while (this.step < steps && !signal.aborted) {
       const started = performance.now();
-      const values = await this.update(this.step + 1);
+      const values = await this.update(this.step + 1, (prompts) =>
+        progress?.update(this.step, `prompts ${prompts}/${batch}`),
+      );
       const seconds = (performance.now() - started) / 1000;
       this.step += 1;
       metrics.write({ step: this.step, ...values, seconds });
       progress?.update(this.step, noteOf(values));
-      if (saveEvery > 0 && this.step % saveEvery === 0) checkpoint = await this.save(run);
-      if (sampleEvery > 0 && (this.step % sampleEvery === 0 || this.step === steps))
-        await sampler.draw(this.step, metrics);
+      if (due()) await sampler.draw(this.step, metrics, signal);
+      const last = this.step === steps || signal.aborted;
+      if (last || (saveEvery > 0 && this.step % saveEvery === 0)) checkpoint = await this.save(run);
     }
-    const here = path.join(run.checkpoints, stepName(this.step));
-    if (checkpoint !== here && !existsSync(here)) checkpoint = await this.save(run);
-    return { interrupted: this.step < steps, checkpoint: here };
+    if (this.step >= steps) checkpoint ??= path.join(run.checkpoints, stepName(this.step));
+    return { interrupted: this.step < steps, checkpoint };
   }
 
   /**
    * One update: every prompt's terms, then the step.
    *
    * @param step - counted from 1
+   * @param onPrompts - told how many prompts are through, as they are
    * @returns what metrics.jsonl has of it
    * @throws SrpoError ERR_NOT_FINITE if the gradient is not finite; the weights have not moved then
    */
-  async update(step: number): Promise<Record<string, number>> {
+  async update(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
     using scope = tensorScope();
     void scope;
-    const sums = new Map<string, { total: number; count: number }>();
-    const pending: Promise<void>[] = [];
-    this.setup.model.parameters.zeroGradients();
-    for (const samples of this.#microBatches()) {
-      using inner = tensorScope();
-      void inner;
-      const batch = await this.#batch(step, samples);
-      for await (const term of this.method.terms(batch)) {
-        backward(term.loss);
-        for (const [name, value] of Object.entries(term.metrics))
-          pending.push(addTo(sums, `${term.name}/${name}`, value));
-      }
-    }
+    const metrics = await this.#accumulate(step, onPrompts);
     const norm = gradNorm(this.setup.model.parameters);
+    const found = await norm.item();
+    if (!Number.isFinite(found)) throw await this.#notFinite(step, found);
     const lr = this.config.lr * this.#schedule(step);
     const { maxGradNorm } = this.config;
     this.optimizer.step({
@@ -163,16 +169,51 @@ export class Trainer {
       maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
     });
     this.#ema?.update();
-    const awaited = norm.item();
-    await Promise.all(pending);
-    const found = await awaited;
-    if (!Number.isFinite(found))
-      throw new SrpoError(
-        "ERR_NOT_FINITE",
-        `train: update ${step}: expected a finite gradient, got norm ${found}; the weights have not moved`,
-      );
-    const means = [...sums].map(([name, { total, count }]) => [name, total / count] as const);
-    return { ...Object.fromEntries(means), gradNorm: found, lr };
+    await synchronize(this.setup.model.parameters.device);
+    return { ...metrics, gradNorm: found, lr };
+  }
+
+  /** The gradient of an update's whole loss, in the model's gradients; returns the terms' metrics. */
+  async #accumulate(
+    step: number,
+    onPrompts?: (done: number) => void,
+  ): Promise<Record<string, number>> {
+    const { parameters } = this.setup.model;
+    const logged = new TermMetrics();
+    parameters.zeroGradients();
+    let done = 0;
+    for (const samples of this.#microBatches()) {
+      using inner = tensorScope();
+      void inner;
+      const batch = await this.#batch(step, samples);
+      for await (const term of this.method.terms(batch)) {
+        backward(term.loss);
+        logged.add(term);
+        // One term's work in the queue at a time: its memory is what the next one takes.
+        await synchronize(parameters.device);
+      }
+      onPrompts?.((done += samples.length));
+    }
+    return logged.means();
+  }
+
+  /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
+  async #notFinite(step: number, norm: number): Promise<SrpoError> {
+    const guilty = await this.#firstNotFinite(step).catch(() => undefined);
+    const what =
+      guilty === undefined ? "" : `; the first output that is not finite is of ${guilty}`;
+    return new SrpoError(
+      "ERR_NOT_FINITE",
+      `train: update ${step}: expected a finite gradient, got norm ${norm}${what}; the weights have not moved`,
+    );
+  }
+
+  async #firstNotFinite(step: number): Promise<string | undefined> {
+    const op = await firstNotFinite(async () => void (await this.#accumulate(step)));
+    if (op !== undefined) return op;
+    const [name, ...more] = await parametersNotFinite(this.setup.model.parameters);
+    if (name === undefined) return undefined;
+    return `the gradient of ${name}${more.length > 0 ? ` and ${more.length} more parameters` : ""}`;
   }
 
   /** The update's prompts in groups of one forward. */
@@ -198,13 +239,21 @@ export class Trainer {
     };
   }
 
-  /** Writes a checkpoint of now, and removes those beyond the newest `keep`. Returns its folder. */
+  /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`. Returns its folder. */
   async save(run: RunFolder): Promise<string> {
     const { config, setup } = this;
-    await synchronize(setup.model.parameters.device);
+    const { weights, device } = setup.model.parameters;
+    await synchronize(device);
     const place = path.join(run.checkpoints, stepName(this.step));
+    using scope = tensorScope();
+    void scope;
     await saveCheckpoint(place, {
       model: setup.model,
+      // Bfloat16 weights in a float32 file are the exact ones.
+      master:
+        weights.dtype === "bfloat16" && config.saveDtype === "float32"
+          ? this.optimizer.master()
+          : undefined,
       base: config.model!,
       saveDtype: config.saveDtype,
       state: this.#state(),
@@ -216,7 +265,10 @@ export class Trainer {
         version: setup.version,
       },
     });
-    const all = await completeCheckpoints(run.checkpoints);
+    // A run that went on from an earlier checkpoint leaves the later ones until it arrives there.
+    const all = (await completeCheckpoints(run.checkpoints)).filter(
+      ({ step }) => step <= this.step,
+    );
     for (const old of all.slice(config.keep)) await removeFolder(old.path);
     return place;
   }
@@ -226,16 +278,6 @@ export class Trainer {
     this.#ema?.dispose();
     this.setup.dispose();
   }
-}
-
-async function addTo(
-  sums: Map<string, { total: number; count: number }>,
-  name: string,
-  value: Tensor | number,
-): Promise<void> {
-  const number = typeof value === "number" ? value : await value.item();
-  const sum = sums.get(name) ?? { total: 0, count: 0 };
-  sums.set(name, { total: sum.total + number, count: sum.count + 1 });
 }
 
 /** "reward 0.123" of every term that has one, for the progress line. */
