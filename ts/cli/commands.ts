@@ -39,6 +39,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./micro.js")).microCommand,
   },
   {
+    name: "pretrain",
+    summary: "trains the micro models from nothing, by this package's own ops",
+    load: async () => (await import("./pretrain.js")).pretrainCommand,
+  },
+  {
     name: "bench",
     summary: "every kernel and stage on this machine, beside PyTorch where it is there",
     load: async () => (await import("./bench.js")).benchCommand,

@@ -41,7 +41,7 @@ export const vaeConfig = {
 };
 
 /** The start and end tokens are the vocabulary's last two. */
-export function clipConfig(vocabulary: number) {
+export function clipConfig(vocabulary: number, tokens = microClipTokens) {
   return {
     architectures: ["CLIPTextModel"],
     model_type: "clip_text_model",
@@ -50,7 +50,7 @@ export function clipConfig(vocabulary: number) {
     intermediate_size: 256,
     num_hidden_layers: 2,
     num_attention_heads: 4,
-    max_position_embeddings: microClipTokens,
+    max_position_embeddings: tokens,
     hidden_act: "quick_gelu",
     layer_norm_eps: 1e-5,
     projection_dim: 64,
@@ -84,13 +84,13 @@ export function t5Config(vocabulary: number) {
 }
 
 /** open_clip_config.json: the layout of HPSv2.1's model at the size of the micro world. */
-export function rewardConfig(vocabulary: number) {
+export function rewardConfig(vocabulary: number, tokens = microClipTokens) {
   return {
     model_cfg: {
       embed_dim: 64,
       vision_cfg: { image_size: 64, layers: 4, width: 128, head_width: 32, patch_size: 8 },
       text_cfg: {
-        context_length: microClipTokens,
+        context_length: tokens,
         vocab_size: vocabulary,
         width: 128,
         heads: 4,

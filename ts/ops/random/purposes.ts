@@ -31,4 +31,8 @@ export const purposes = {
   microAttributes: 12,
   /** The words of a scene's caption; step is its split, sample its number. */
   microCaption: 13,
+  /** Which pictures, styles and phrasings a step of the micro models' pretraining sees. */
+  pretrainData: 14,
+  /** Its noise: of latents, of pictures, of the flow. */
+  pretrainNoise: 15,
 } as const;
