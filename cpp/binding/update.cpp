@@ -60,8 +60,19 @@ Napi::Value join_master(const Napi::CallbackInfo& info) {
   return args.handle(master);
 }
 
+/// Of three arguments from `first` on; none where the first is undefined.
+std::optional<StochasticRounding> rounding_of(const Arguments& args, size_t first) {
+  if (args.raw(first).IsUndefined()) return std::nullopt;
+  return StochasticRounding{
+      .seed = args.bits64(first, "seed"),
+      .purpose = static_cast<uint32_t>(args.integer(first + 1, "purpose")),
+      .offset = args.integer(first + 2, "offset"),
+  };
+}
+
 // adamwStep(weights, remainder, m, v, grad, gradNorm, skipped,
-//   lr, beta1, beta2, eps, weightDecay, maxGradNorm, step)
+//   lr, beta1, beta2, eps, weightDecay, maxGradNorm, step, [seed, purpose, offset])
+// the last three round bfloat16 weights stochastically
 Napi::Value adamw_step(const Napi::CallbackInfo& info) {
   const Arguments args(info, "adamwStep");
   const Tensor weights = args.tensor(0, "weights");
@@ -86,6 +97,7 @@ Napi::Value adamw_step(const Napi::CallbackInfo& info) {
       .weight_decay = args.number64(11, "weightDecay"),
       .max_norm = args.number(12, "maxGradNorm"),
       .step = args.integer(13, "step"),
+      .rounding = rounding_of(args, 14),
   };
   srpo::adamw_step(op, weights.stream());
   return info.Env().Undefined();

@@ -436,6 +436,7 @@ export interface Binding {
     weightDecay: number,
     maxGradNorm: number,
     step: number,
+    ...stochasticRounding: [] | [seed: bigint, purpose: number, offset: number]
   ): void;
   emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
 

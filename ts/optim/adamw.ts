@@ -1,5 +1,5 @@
 import { SrpoError } from "../native/error.js";
-import { adamwStep, countNonFinite, joinMaster, splitMaster } from "../ops/index.js";
+import { adamwStep, cast, countNonFinite, joinMaster, splitMaster } from "../ops/index.js";
 import { release } from "../tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
@@ -10,6 +10,13 @@ export interface AdamWOptions {
   beta2: number;
   eps: number;
   weightDecay: number;
+  /**
+   * Of bfloat16 weights: 16 more bits beside each, exact (default), or none, each update rounded up or
+   * down at random, right on average: 2 bytes a weight less.
+   */
+  rounding: "remainder" | "stochastic";
+  /** Of the stochastic rounding; default 0. */
+  seed: bigint;
 }
 
 /** SRPO's recipe (methods.md 2.1). */
@@ -19,6 +26,8 @@ export const adamWDefaults: Readonly<AdamWOptions> = {
   beta2: 0.999,
   eps: 1e-8,
   weightDecay: 1e-4,
+  rounding: "remainder",
+  seed: 0n,
 };
 
 export interface AdamWStepOptions {
@@ -47,7 +56,7 @@ export class AdamW {
   /** First and second moment, [n], float32. */
   readonly m: Tensor;
   readonly v: Tensor;
-  /** [n, 2], uint8: the masters' lower halves; undefined for float32 weights. */
+  /** [n, 2], uint8: the masters' lower halves; undefined for float32 and stochastic ones. */
   readonly remainder: Tensor | undefined;
   /** [1], int32: updates left out because their norm was not finite. */
   readonly skipped: Tensor;
@@ -64,10 +73,14 @@ export class AdamW {
     this.m = release(zeros(weights.shape, { device }));
     this.v = release(zeros(weights.shape, { device }));
     this.remainder =
-      weights.dtype === "bfloat16"
+      weights.dtype === "bfloat16" && this.options.rounding === "remainder"
         ? release(zeros([weights.size, 2], { dtype: "uint8", device }))
         : undefined;
     this.skipped = release(zeros([1], { dtype: "int32", device }));
+  }
+
+  get #isStochastic(): boolean {
+    return this.#parameters.weights.dtype === "bfloat16" && this.remainder === undefined;
   }
 
   /** Updates so far, those that were left out counted. */
@@ -81,6 +94,7 @@ export class AdamW {
     adamwStep({
       weights: this.#parameters.weights,
       remainder: this.remainder,
+      stochastic: this.#isStochastic ? { seed: this.options.seed } : undefined,
       grad: gradientsOf(this.#parameters, "AdamW"),
       m: this.m,
       v: this.v,
@@ -98,6 +112,7 @@ export class AdamW {
   master(): Tensor {
     const { weights } = this.#parameters;
     if (this.remainder !== undefined) return joinMaster(weights, this.remainder);
+    if (this.#isStochastic) return cast(weights, "float32");
     const copy = zeros(weights.shape, { device: weights.device });
     copy.copyFrom(weights);
     return copy;
@@ -106,8 +121,8 @@ export class AdamW {
   /** Sets weights and masters from float32 numbers, of which bfloat16 weights alone would lose bits. */
   setMaster(master: Tensor): void {
     const { weights } = this.#parameters;
-    if (this.remainder === undefined) weights.copyFrom(master);
-    else splitMaster(master, weights, this.remainder);
+    if (this.remainder !== undefined) splitMaster(master, weights, this.remainder);
+    else weights.copyFrom(this.#isStochastic ? cast(master, "bfloat16") : master);
   }
 
   /**

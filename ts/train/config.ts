@@ -58,6 +58,7 @@ export const trainSchema = {
   beta2: { type: "number", min: 0, max: 1, default: 0.999, help: "AdamW", group: "optimizer" },
   eps: { type: "number", min: 0, default: 1e-8, help: "AdamW", group: "optimizer" },
   weightDecay: { type: "number", min: 0, default: 1e-4, help: "AdamW, decoupled", group: "optimizer" },
+  rounding: { type: "text", default: "remainder", choices: ["remainder", "stochastic"], help: "of bf16 weights: exact by 16 more bits each, or at random, right on average, without them", group: "optimizer" },
   maxGradNorm: { type: "number", min: 0, default: 0.1, help: "global clip; 0: none", group: "optimizer" },
   schedule: { type: "text", default: "constant", choices: ["constant", "linear", "cosine"], help: "of the learning rate, after the warm-up", group: "optimizer" },
   warmup: { type: "number", integer: true, min: 0, default: 0, help: "updates of linear warm-up", group: "optimizer" },

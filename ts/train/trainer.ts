@@ -69,9 +69,18 @@ export class Trainer {
     const setup = await loadSetup(config);
     let optimizer: AdamW | undefined;
     try {
-      const { lr, beta1, beta2, eps, weightDecay } = config;
+      const { lr, beta1, beta2, eps, weightDecay, rounding } = config;
+      const seed = BigInt(config.seed);
       const { model } = setup;
-      optimizer = new AdamW(model.parameters, { lr, beta1, beta2, eps, weightDecay });
+      optimizer = new AdamW(model.parameters, {
+        lr,
+        beta1,
+        beta2,
+        eps,
+        weightDecay,
+        rounding,
+        seed,
+      });
       // A resumed run has its masters in its state.
       if (checkpoint === undefined && optimizer.remainder !== undefined)
         await openFluxMasters(path.join(config.model!, "transformer"), model, optimizer.remainder);

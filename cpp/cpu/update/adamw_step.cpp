@@ -6,11 +6,14 @@
 
 #include "cpp/ops/update/adamw_step.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/random/random_fill_kernels.h"
 #include "cpp/cpu/update/adamw_step_kernels.h"
 #include "cpp/ops/update/clip.h"
 
@@ -23,6 +26,31 @@ double power(double base, int64_t n) {
   for (; n > 0; n >>= 1, base *= base)
     if (n & 1) result *= base;
   return result;
+}
+
+/// Calls f(first, count, random halves) on runs of [begin, end), each with the draws of 16 counters at
+/// most: those of 128 elements.
+template <typename F>
+void with_random_halves(const AdamwStep& op, int64_t begin, int64_t end, const F& f) {
+  static const RandomFillKernels& best =
+      best_of(random_fill_generic, random_fill_avx2, random_fill_avx512);
+  constexpr int64_t kDrawn = 128;
+  const StochasticRounding& rounding = *op.rounding;
+  const RandomKey key = {
+      .seed = {static_cast<uint32_t>(rounding.seed), static_cast<uint32_t>(rounding.seed >> 32)},
+      .purpose = rounding.purpose,
+      .step = static_cast<uint32_t>(op.step),
+      .sample = 0};
+  uint32_t words[kDrawn / 2];
+  uint16_t halves[kDrawn];
+  for (int64_t at = begin; at < end;) {
+    const int64_t element = rounding.offset + at, into = element % kDrawn;
+    const int64_t count = std::min(kDrawn - into, end - at);
+    best.bits(words, key, static_cast<uint32_t>((element - into) / 8));
+    std::memcpy(halves, words, sizeof halves);  // little-endian: the lower half first
+    f(at, count, halves + into);
+    at += count;
+  }
 }
 
 AdamwNumbers numbers_of(const AdamwStep& op) {
@@ -61,6 +89,11 @@ void adamw_step(const AdamwStep& op, Stream&) {
       if (op.weights.dtype == DType::kFloat32)
         kernels.full(op.weights.data<float>() + begin, m + begin, v + begin, grad + begin, n,
                      numbers);
+      else if (op.rounding)
+        with_random_halves(op, begin, end, [&](int64_t at, int64_t count, const uint16_t* random) {
+          kernels.rounded(op.weights.data<uint16_t>() + at, random, m + at, v + at, grad + at,
+                          count, numbers);
+        });
       else
         kernels.halves(op.weights.data<uint16_t>() + begin, op.remainder.data<uint16_t>() + begin,
                        m + begin, v + begin, grad + begin, n, numbers);

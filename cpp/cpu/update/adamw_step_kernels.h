@@ -21,6 +21,9 @@ struct AdamwKernels {
   void (*full)(float* w, float* m, float* v, const G* grad, int64_t n, const AdamwNumbers& numbers);
   void (*halves)(uint16_t* w, uint16_t* remainder, float* m, float* v, const G* grad, int64_t n,
                  const AdamwNumbers& numbers);
+  /// Rounded with `random`, 16 bits an element.
+  void (*rounded)(uint16_t* w, const uint16_t* random, float* m, float* v, const G* grad, int64_t n,
+                  const AdamwNumbers& numbers);
 };
 
 struct AdamwTables {

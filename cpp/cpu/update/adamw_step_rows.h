@@ -72,6 +72,25 @@ void halves(uint16_t* w, uint16_t* remainder, float* m, float* v, const G* grad,
   });
 }
 
+/// The upper half of bits + random; what is not finite stays.
+SRPO_INLINE u32x16 round_with(f32x16 w, u32x16 random) {
+  const u32x16 bits = (u32x16)w;
+  const u32x16 finite = (u32x16)((bits & 0x7f800000u) != 0x7f800000u);
+  return (bits + (random & finite)) >> 16;
+}
+
+template <typename G>
+void rounded(uint16_t* w, const uint16_t* random, float* m, float* v, const G* grad, int64_t n,
+             const AdamwNumbers& numbers) {
+  for_each_16(n, [&](int64_t i, int64_t count) {
+    Element e = {load_at(w, i, count), load_at(m, i, count), load_at(v, i, count)};
+    update(e, load_at(grad, i, count), numbers);
+    store_bits(w, i, round_with(e.w, load_bits(random, i, count)), count);
+    store_at(m, i, e.m, count);
+    store_at(v, i, e.v, count);
+  });
+}
+
 void ema_full(float* ema, const float* w, float rest, int64_t n) {
   for_each_16(n, [&](int64_t i, int64_t count) {
     const f32x16 old = load_at(ema, i, count);
@@ -91,8 +110,8 @@ void ema_halves(float* ema, const uint16_t* w, const uint16_t* remainder, float 
 namespace srpo::cpu {
 
 extern const AdamwTables SRPO_NAMED(adamw_) = {
-    .f32 = {full<float>, halves<float>},
-    .bf16 = {full<bf16_bits>, halves<bf16_bits>},
+    .f32 = {full<float>, halves<float>, rounded<float>},
+    .bf16 = {full<bf16_bits>, halves<bf16_bits>, rounded<bf16_bits>},
     .ema_full = ema_full,
     .ema_halves = ema_halves,
 };

@@ -28,7 +28,16 @@ void adamw_step(const AdamwStep& op, Stream& stream) {
   require_rank(kOp, "weights", op.weights, 1, "[n]");
   require_float(kOp, "weights", op.weights);
   require_not_empty(kOp, "weights", op.weights);
-  require_remainder(kOp, op.remainder, op.weights);
+  if (op.rounding) {
+    require_dtype(kOp, "weights", op.weights, DType::kBFloat16);
+    if (op.remainder)
+      refuse("ERR_SHAPE", kOp, "remainder", "none with stochastic rounding",
+             shape_text(op.remainder));
+    require_range(kOp, "offset", op.rounding->offset >= 0, "at least 0",
+                  std::to_string(op.rounding->offset));
+  } else {
+    require_remainder(kOp, op.remainder, op.weights);
+  }
   require_state("m", op.m, op.weights);
   require_state("v", op.v, op.weights);
   require_same_shape(kOp, "grad", op.grad, op.weights);

@@ -1,21 +1,36 @@
 #pragma once
+#include <cstdint>
+#include <optional>
+
 #include "cpp/core/stream.h"
 #include "cpp/core/tensor_view.h"
 
 namespace srpo {
+
+/// What the random halves of a range's elements are named by; the step is the update's.
+struct StochasticRounding {
+  uint64_t seed;
+  uint32_t purpose;
+  int64_t offset;  // of the range's first element in all parameters
+};
 
 /// One AdamW update of a flat range, in place, t = step - skipped:
 ///   g = clip_factor(grad_norm, max_norm) * grad
 ///   w = w (1 - lr decay)
 ///   m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
 ///   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
-/// in float32 on the float32 weight, or on the master of a bfloat16 one (master.h), to the same bits.
+/// in float32 on the float32 weight, or on the master of a bfloat16 one (master.h), to the same bits;
+/// or on a bfloat16 weight alone, which is then rounded up or down with the odds of how near each is:
+///   w = upper half of (bits of w + r),   r uniform in 0 .. 65535
+/// where element e = offset + i of all parameters has as r half e % 2 (0: lower) of word (e % 8) / 2 of
+/// philox4x32(counter = (e / 8, purpose, step, 0), key = seed): no thread and no shard changes it.
 /// A norm that is not finite leaves everything as it is. Nothing waits: norm and counter are read on
 /// the device.
 /// Source: Loshchilov and Hutter, arXiv:1711.05101; the order of operations is torch.optim.AdamW's.
 struct AdamwStep {
   TensorView weights;    // [n]     float or bfloat16  in and out
-  TensorView remainder;  // [n, 2]  uint8              in and out, with bfloat16 weights
+  TensorView remainder;  // [n, 2]  uint8              in and out, with bfloat16 weights, unless
+                         //                            they are rounded stochastically
   TensorView m;          // [n]     float              in and out
   TensorView v;          // [n]     float              in and out
   TensorView grad;       // [n]     float or bfloat16
@@ -24,6 +39,7 @@ struct AdamwStep {
   double lr, beta1, beta2, eps, weight_decay;
   float max_norm;  // 0: no clipping
   int64_t step;    // of this update, from 1, those that are skipped counted
+  std::optional<StochasticRounding> rounding;  // of bfloat16 weights without a remainder
 };
 
 void adamw_step(const AdamwStep& op, Stream& stream);

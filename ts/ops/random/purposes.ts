@@ -25,6 +25,8 @@ export const purposes = {
   choice: 9,
   /** Random sides or crops of images. */
   augmentation: 10,
+  /** Which way an updated bfloat16 weight is rounded (AdamW). */
+  rounding: 11,
   /** Geometry, colour and texture of a scene of the micro world; step is its split, sample its number. */
   microScene: 11,
   /** What a block of such scenes shows; step is the split and the attribute, sample the block. */

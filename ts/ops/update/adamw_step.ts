@@ -1,4 +1,5 @@
 import { native } from "../../native/binding.js";
+import { purposes } from "../random/purposes.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
 /**
@@ -13,8 +14,13 @@ import type { Tensor } from "../../tensor/tensor.js";
  * same bits as a float32 weight. If `gradNorm` is not finite, nothing changes. Nothing waits: norm and
  * counter are read on the device. Views make a shard a range of the same call.
  *
+ * With `stochastic` a bfloat16 weight has no master: the float32 result is rounded up or down, each with
+ * the odds of how near it is, so that it is right on average. Which way depends on the seed, the step and
+ * the element's place among all parameters alone.
+ *
  * @param options.weights - [n], float32 or bfloat16
  * @param options.remainder - [n, 2], uint8, with bfloat16 weights
+ * @param options.stochastic - instead of a remainder; `offset` is the first element's place, default 0
  * @param options.m - [n], float32; likewise v
  * @param options.grad - [n], float32 or bfloat16
  * @param options.step - of this update, from 1, those that were skipped counted
@@ -27,6 +33,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 export function adamwStep(options: {
   weights: Tensor;
   remainder?: Tensor | null | undefined;
+  stochastic?: { readonly seed: bigint; readonly offset?: number } | undefined;
   grad: Tensor;
   m: Tensor;
   v: Tensor;
@@ -40,7 +47,7 @@ export function adamwStep(options: {
   maxGradNorm?: number | undefined;
   skipped?: Tensor | undefined;
 }): void {
-  const { weights, remainder, grad, m, v, gradNorm, skipped } = options;
+  const { weights, remainder, grad, m, v, gradNorm, skipped, stochastic } = options;
   native.adamwStep(
     weights.handle,
     remainder?.handle ?? null,
@@ -56,5 +63,8 @@ export function adamwStep(options: {
     options.weightDecay,
     options.maxGradNorm ?? 0,
     options.step,
+    ...(stochastic === undefined
+      ? ([] as const)
+      : ([stochastic.seed, purposes.rounding, stochastic.offset ?? 0] as const)),
   );
 }
