@@ -13,7 +13,7 @@
       ],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL"],
       "cflags_cc": [
-        "-std=gnu++20", "-O3", "-Wall", "-Wextra", "-Wno-psabi", "-fno-math-errno",
+        "-std=gnu++20", "-O3", "-Wall", "-Wextra", "-Wno-psabi", "-Wno-restrict", "-fno-math-errno",
         "-fno-trapping-math", "-fexceptions"
       ],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti"]
