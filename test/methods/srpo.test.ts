@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { backward } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
+import { recoverImage } from "../../ts/methods/known_noise.js";
 import type { LatentDecoder, RelativeReward } from "../../ts/methods/method.js";
 import { srpoHps } from "../../ts/methods/presets.js";
 import { Srpo } from "../../ts/methods/srpo.js";
@@ -52,7 +53,8 @@ forEachDevice("Srpo", (test, device) => {
     for (const m of [5, 6, 99, 100, 101, 500, 900, 950, 995])
       for (const branch of ["denoise", "inversion"] as const) {
         const plan = srpo.window[branch](m);
-        const { decoded } = srpo.recoverImage(clean, noise, features, [plan]);
+        const known = { clean, noise, features };
+        const { decoded } = recoverImage(srpo.parts, known, [plan], 3.5);
         const { scalingFactor, shiftFactor } = plain;
         const recovered = packLatent(affine(decoded, scalingFactor, -shiftFactor * scalingFactor));
         const error = relativeError(await recovered.read(), await clean.read());
@@ -66,13 +68,9 @@ forEachDevice("Srpo", (test, device) => {
     const cotangent = randn([1, side, side, channels / 4], { device, seed: 3 });
     const gradientAt = async (plan: BranchPlan) => {
       const v = leaf(state(4));
-      const srpo = new Srpo(srpoHps, {
-        policy: { velocity: () => v },
-        decoder: plain,
-        reward: nobody,
-        ...drawn,
-      });
-      backward(srpo.recoverImage(clean, noise, features, [plan]).decoded, cotangent);
+      const parts = { policy: { velocity: () => v }, decoder: plain };
+      const { decoded } = recoverImage(parts, { clean, noise, features }, [plan], 3.5);
+      backward(decoded, cotangent);
       return v.grad!.read();
     };
     // Exact in float32, so that g is the same to the bit.

@@ -165,6 +165,7 @@ export function batchOf(
     samples.map((s) => randn([1, ...shape], { device, seed: seed + s }));
   return {
     step,
+    pass: 0,
     captions: samples.map((s) => captions[s]!),
     features: { txt: joined(rows([3, 10], 10)), pooled: joined(rows([7], 20)) },
     samples,

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "uvu";
-import { srpoHps, srpoPickScore } from "../../ts/methods/presets.js";
-import { srpoOptions, trainConfig, trainSchema } from "../../ts/train/config.js";
+import { directAlign, srpoHps, srpoPickScore } from "../../ts/methods/presets.js";
+import {
+  directAlignOptions,
+  srpoOptions,
+  trainConfig,
+  trainSchema,
+} from "../../ts/train/config.js";
 import { flagOf, jsonSchema } from "../../ts/train/schema.js";
 
 const config = (values: Record<string, unknown>) => trainConfig([{ name: "--", values }]);
@@ -10,6 +15,7 @@ test("the defaults are the published HPS recipe, the presets the others", () => 
   const defaults = config({});
   assert.deepEqual(srpoOptions(defaults), srpoHps);
   assert.deepEqual(srpoOptions(config({ preset: "pickscore" })), srpoPickScore);
+  assert.deepEqual(directAlignOptions(defaults), directAlign);
   assert.equal(defaults.lr, 5e-6);
   assert.equal(defaults.batch, 32);
   assert.equal(defaults.steps, 19);

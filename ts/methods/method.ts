@@ -56,6 +56,8 @@ export interface RelativeReward {
 export interface Batch {
   /** The update, counted from 1. */
   step: number;
+  /** Which of the update's optimizer steps, counted from 0; see `Method.passes`. */
+  pass: number;
   captions: readonly string[];
   features: PromptFeatures;
   /** Place of each prompt in the update, the key of what is drawn for it; the same on any ranks. */
@@ -75,8 +77,25 @@ export interface Term {
   metrics: Readonly<Record<string, Tensor | number>>;
 }
 
-/** A method, told what to work with: yields the loss terms of a batch, rollouts included. */
+/**
+ * A method, told what to work with: yields the loss terms of a batch, rollouts included. An update is
+ * `passes` optimizer steps, each from the sum of all batches' terms. How others fit:
+ *
+ *   DRaFT, ReFL  terms: a rollout whose last steps are recorded, -R of its end; LV: one more a renoising
+ *   GRPO         collect: each prompt's group of rollouts with log densities and advantages, all groups
+ *                before any term, as a spread over the update needs; terms: of the pass's images
+ *   SPO, SDPO    collect: the pairs along rollouts, kept or scored; terms: one a pair and step
+ *   DPO          terms: of a winner and a loser, clean latents both; the reference is one of its parts
+ */
 export interface Method {
   readonly name: string;
+  /** Optimizer steps that one update's rollouts serve (DanceGRPO: 3). Default 1. */
+  readonly passes?: number;
+  /**
+   * Before the first pass, once a batch: gathers what the terms of all passes share. What is made here
+   * lives to the end of the update.
+   */
+  collect?(batch: Batch): Promise<void>;
+  /** Asked once a batch and pass. */
   terms(batch: Batch): AsyncIterable<Term>;
 }

@@ -1,4 +1,5 @@
 import { srpoControlWords } from "./control_words.js";
+import type { DirectAlignOptions } from "./direct_align.js";
 import type { SrpoOptions } from "./srpo.js";
 
 /**
@@ -25,4 +26,14 @@ export const srpoPickScore: SrpoOptions = {
   rolloutGuidance: 2,
   discountPositive: [0.1, 0.5],
   discountNegative: [0.6, 0.01],
+};
+
+/** Direct-Align with SRPO's window and rollout, and the one published lambda (methods.md 5.2, 6). */
+export const directAlign: DirectAlignOptions = {
+  window: srpoHps.window,
+  rolloutSteps: srpoHps.rolloutSteps,
+  rolloutGuidance: srpoHps.rolloutGuidance,
+  guidance: srpoHps.guidance,
+  injections: 1,
+  discountShift: 3,
 };

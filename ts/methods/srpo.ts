@@ -1,9 +1,7 @@
 // SRPO: Direct-Align with a semantic relative preference, arXiv:2509.06942.
 //
 //   clean      the end of a rollout from `noise` (or a real picture's latent)
-//   x_from     = from noise + (1 - from) clean
-//   recovered  = clean + g (v(x_from) - (noise - clean)),   g = (to - from) / (1 - to)
-//   image      = clamp(0.5 D(recovered) + 0.5, 0, 1)
+//   image      recovered from a step of the model from noise level `from` to `to` (known_noise.ts)
 //   denoise    from > to:  R = phi(image) . ((1 + k+) C+ - C-)
 //   inversion  from < to:  R = phi(image) . ((1 + k-) C- - C+)
 //   loss       = relu(margin - R) / 2, each branch; the update is the sum of both
@@ -12,16 +10,15 @@
 // Source of what the paper leaves open: Tencent-Hunyuan/SRPO, fastvideo/SRPO.py.
 
 import { noGrad } from "../autograd/tape.js";
-import { affine, clamp, combine, concat, hinge, mean, recover } from "../ops/index.js";
+import { concat, hinge, mean } from "../ops/index.js";
 import { linspace } from "../sampler/float32.js";
-import { denoise } from "../sampler/denoise.js";
-import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { controlPrompts, type ControlWords } from "./control_words.js";
 import type { Draws } from "./draws.js";
+import { recoverImage, rollout } from "./known_noise.js";
 import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
-import { recoveryGain, Window, type BranchPlan, type WindowOptions } from "./window.js";
+import { Window, type BranchPlan, type WindowOptions } from "./window.js";
 
 export interface SrpoOptions {
   window: WindowOptions;
@@ -87,15 +84,8 @@ export class Srpo implements Method {
 
   /** The policy's own picture from `noise`: [B, L, 4C] float32, no gradient. */
   rollout(batch: Batch, noise: Tensor): Promise<Tensor> {
-    const { rolloutSteps, rolloutGuidance, window } = this.options;
-    const velocity = (x: Tensor, sigma: number) =>
-      this.parts.policy.velocity(
-        x,
-        batch.captions.map(() => sigma),
-        batch.features,
-        rolloutGuidance,
-      );
-    return denoise(velocity, noise, shiftedSigmas(rolloutSteps, window.shift));
+    const { rolloutSteps: steps, rolloutGuidance: guidance, window } = this.options;
+    return rollout(this.parts.policy, batch, noise, { steps, guidance, shift: window.shift });
   }
 
   /** Both branches at window indices `m`, one a prompt: denoise first, then inversion. */
@@ -120,24 +110,6 @@ export class Srpo implements Method {
     return { ...plan, branch, k: this.#discounts[branch][plan.discountIndex]! };
   }
 
-  /** The recovered picture in [0, 1] of every sample, `plans` one each. */
-  recoverImage(
-    clean: Tensor,
-    noise: Tensor,
-    features: Batch["features"],
-    plans: readonly BranchPlan[],
-  ): { image: Tensor; velocity: Tensor; decoded: Tensor } {
-    const { policy, decoder } = this.parts;
-    const from = plans.map((plan) => plan.from);
-    const noisy = noGrad(() =>
-      combine(clean, noise, { x: from.map((s) => Math.fround(1 - s)), y: from }),
-    );
-    const velocity = policy.velocity(noisy, from, features, this.options.guidance);
-    const latent = recover(clean, noise, velocity, { ...decoder, g: plans.map(recoveryGain) });
-    const decoded = decoder.decode(latent);
-    return { image: clamp(affine(decoded, 0.5, 0.5), 0, 1), velocity, decoded };
-  }
-
   #term(
     group: readonly BranchName[],
     batch: Batch,
@@ -148,7 +120,8 @@ export class Srpo implements Method {
     const copies = (t: Tensor) => (group.length === 1 ? t : noGrad(() => concat([t, t], 0)));
     const plans = group.flatMap((branch) => indices.map((m) => this.#place(branch, m)));
     const features = { txt: copies(batch.features.txt), pooled: copies(batch.features.pooled) };
-    const { image } = this.recoverImage(copies(clean), copies(noise), features, plans);
+    const known = { clean: copies(clean), noise: copies(noise), features };
+    const { image } = recoverImage(this.parts, known, plans, this.options.guidance);
     const { wanted, unwanted } = this.#text(group, batch);
     const k = plans.map((plan) => plan.k);
     const reward = this.parts.reward.score(image, wanted, unwanted, k);

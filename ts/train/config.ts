@@ -1,6 +1,7 @@
 // Every option of `train`, once: flags, YAML keys, help and checks come from this table.
 import path from "node:path";
-import { srpoHps, srpoPickScore } from "../methods/presets.js";
+import type { DirectAlignOptions } from "../methods/direct_align.js";
+import { directAlign, srpoHps, srpoPickScore } from "../methods/presets.js";
 import type { SrpoOptions } from "../methods/srpo.js";
 import { timestepRoundings } from "../sampler/timestep.js";
 import { resolve, type Schema, type Source, type Values } from "./schema.js";
@@ -28,7 +29,7 @@ export const trainSchema = {
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
-  method: { type: "text", default: "srpo", choices: ["srpo"], help: "alignment method", group: "what" },
+  method: { type: "text", default: "srpo", choices: ["srpo", "direct-align"], help: "alignment method", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
   out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
@@ -81,6 +82,9 @@ export const trainSchema = {
   positiveWords: { type: "texts", default: d.controlWords.positive, help: "wanted control words", group: "srpo" },
   negativeWords: { type: "texts", default: d.controlWords.negative, help: "unwanted control words", group: "srpo" },
 
+  injections: { type: "number", integer: true, min: 1, max: 64, default: directAlign.injections, help: "noise levels a prompt of direct-align, each with a gradient", group: "direct-align" },
+  discountShift: { type: "number", min: 0, default: directAlign.discountShift, help: "time shift of direct-align's weight of a noise level, larger at more noise; 0: all weigh the same", group: "direct-align" },
+
   recompute: { type: "boolean", default: true, help: "run transformer blocks again in backward instead of keeping what they save", group: "memory" },
   recomputeVae: { type: "boolean", default: true, help: "the same for the VAE decoder's", group: "memory" },
 } as const satisfies Schema;
@@ -130,7 +134,8 @@ export function withFullPaths(config: TrainConfig): TrainConfig {
   return { ...config, ...(Object.fromEntries(full) as Partial<TrainConfig>) };
 }
 
-export function srpoOptions(config: TrainConfig): SrpoOptions {
+/** What both methods have: where they step, and how a rollout goes. */
+function stepOptions(config: TrainConfig) {
   return {
     window: {
       shift: config.shift,
@@ -142,6 +147,17 @@ export function srpoOptions(config: TrainConfig): SrpoOptions {
     rolloutSteps: config.rolloutSteps,
     rolloutGuidance: config.rolloutGuidance,
     guidance: config.guidance,
+  } as const;
+}
+
+export function directAlignOptions(config: TrainConfig): DirectAlignOptions {
+  const { injections, discountShift } = config;
+  return { ...stepOptions(config), injections, discountShift };
+}
+
+export function srpoOptions(config: TrainConfig): SrpoOptions {
+  return {
+    ...stepOptions(config),
     discountPositive: [config.discountPositive[0]!, config.discountPositive[1]!],
     discountNegative: [config.discountNegative[0]!, config.discountNegative[1]!],
     margin: config.margin,

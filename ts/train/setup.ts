@@ -4,6 +4,7 @@ import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
 import { listImages, loadImages } from "../data/images.js";
 import type { Method } from "../methods/method.js";
+import { DirectAlign } from "../methods/direct_align.js";
 import { draws } from "../methods/draws.js";
 import { Srpo } from "../methods/srpo.js";
 import { downsampling } from "../models/autoencoder/config.js";
@@ -19,7 +20,7 @@ import { TwoTowerReward } from "../rewards/two_tower_reward.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { srpoOptions, type TrainConfig } from "./config.js";
+import { directAlignOptions, srpoOptions, type TrainConfig } from "./config.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
 
@@ -125,7 +126,13 @@ function methodOf(
   const { policy, decoder, reward, shape, device } = parts;
   const [tokens, channels] = shape;
   const drawn = draws({ seed: BigInt(config.seed), noise: config.noise, tokens, channels, device });
-  return new Srpo(srpoOptions(config), { policy, decoder, reward, ...drawn });
+  const all = { policy, decoder, reward, ...drawn };
+  switch (config.method) {
+    case "srpo":
+      return new Srpo(srpoOptions(config), all);
+    case "direct-align":
+      return new DirectAlign(directAlignOptions(config), all);
+  }
 }
 
 /**

@@ -156,20 +156,38 @@ export class Trainer {
   }
 
   /**
-   * One update: every prompt's terms, then the step.
+   * One update: every prompt's terms, then the step; once, or as often as the method has passes.
    *
    * @param step - counted from 1
    * @param onPrompts - told how many prompts are through, as they are
-   * @returns what metrics.jsonl has of it
+   * @returns what metrics.jsonl has of it, of its last pass
    * @throws SrpoError ERR_NOT_FINITE if the gradient is not finite; the weights have not moved then
    */
   async update(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
     using scope = tensorScope();
     void scope;
-    const metrics = await this.#accumulate(step, onPrompts);
+    const { method } = this;
+    if (method.collect !== undefined)
+      for (const samples of this.#microBatches())
+        await method.collect(await this.#batch(step, 0, samples));
+    let values: Record<string, number> = {};
+    for (let pass = 0; pass < (method.passes ?? 1); ++pass)
+      values = await this.#pass(step, pass, onPrompts);
+    return values;
+  }
+
+  /** One optimizer step of an update. */
+  async #pass(
+    step: number,
+    pass: number,
+    onPrompts?: (done: number) => void,
+  ): Promise<Record<string, number>> {
+    using scope = tensorScope();
+    void scope;
+    const metrics = await this.#accumulate(step, pass, onPrompts);
     const norm = gradNorm(this.setup.model.parameters);
     const found = await norm.item();
-    if (!Number.isFinite(found)) throw await this.#notFinite(step, found);
+    if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
     const { maxGradNorm } = this.config;
     this.optimizer.step({
@@ -185,6 +203,7 @@ export class Trainer {
   /** The gradient of an update's whole loss, in the model's gradients; returns the terms' metrics. */
   async #accumulate(
     step: number,
+    pass: number,
     onPrompts?: (done: number) => void,
   ): Promise<Record<string, number>> {
     const { parameters } = this.setup.model;
@@ -194,7 +213,7 @@ export class Trainer {
     for (const samples of this.#microBatches()) {
       using inner = tensorScope();
       void inner;
-      const batch = await this.#batch(step, samples);
+      const batch = await this.#batch(step, pass, samples);
       for await (const term of this.method.terms(batch)) {
         backward(term.loss);
         logged.add(term);
@@ -207,8 +226,8 @@ export class Trainer {
   }
 
   /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
-  async #notFinite(step: number, norm: number): Promise<SrpoError> {
-    const guilty = await this.#firstNotFinite(step).catch(() => undefined);
+  async #notFinite(step: number, pass: number, norm: number): Promise<SrpoError> {
+    const guilty = await this.#firstNotFinite(step, pass).catch(() => undefined);
     const what =
       guilty === undefined ? "" : `; the first output that is not finite is of ${guilty}`;
     return new SrpoError(
@@ -217,8 +236,8 @@ export class Trainer {
     );
   }
 
-  async #firstNotFinite(step: number): Promise<string | undefined> {
-    const op = await firstNotFinite(async () => void (await this.#accumulate(step)));
+  async #firstNotFinite(step: number, pass: number): Promise<string | undefined> {
+    const op = await firstNotFinite(async () => void (await this.#accumulate(step, pass)));
     if (op !== undefined) return op;
     const [name, ...more] = await parametersNotFinite(this.setup.model.parameters);
     if (name === undefined) return undefined;
@@ -234,12 +253,13 @@ export class Trainer {
     return groups;
   }
 
-  async #batch(step: number, samples: readonly number[]): Promise<Batch> {
+  async #batch(step: number, pass: number, samples: readonly number[]): Promise<Batch> {
     const { data, clean } = this.setup;
     const places = samples.map((sample) => ((step - 1) * this.config.batch + sample) % data.size);
     const features: PromptFeatures = await data.features(places);
     return {
       step,
+      pass,
       captions: places.map((place) => data.captions[place]!),
       features,
       samples,

@@ -190,6 +190,7 @@ export async function replaySrpoStep(run: ReplayRun): Promise<void> {
       text,
       batch: {
         step: config.step,
+        pass: 0,
         captions: [config.caption],
         features: {
           txt: await run.tensor("in.encoder_hidden_states"),
