@@ -6,6 +6,8 @@ import path from "node:path";
 import { SafetensorsFile } from "../../ts/checkpoint/safetensors.js";
 import { codeOf, SrpoError } from "../../ts/native/error.js";
 import { affine, fill, matmul } from "../../ts/ops/index.js";
+import { denoise } from "../../ts/sampler/denoise.js";
+import { shiftedSigmas } from "../../ts/sampler/schedule.js";
 import { synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
@@ -87,6 +89,34 @@ forEachDevice("stream", (test, device) => {
       const error = await failureOf(synchronize(device));
       assert.equal(error.code, "ERR_CHECKPOINT");
       await synchronize(device);
+    }),
+  );
+
+  test(
+    "a rollout that fails in the queue rejects, and one that also throws leaves no rejection behind",
+    withTruncated(async (file) => {
+      const noise = randn([1, 4, 12], { device });
+      const unhandled: unknown[] = [];
+      const note = (reason: unknown) => void unhandled.push(reason);
+      process.on("unhandledRejection", note);
+      try {
+        for (const throwsAt of [5, 2]) {
+          let calls = 0;
+          const velocity = (x: Tensor) => {
+            calls += 1;
+            if (calls === 1) file.read("x", { device });
+            if (calls === throwsAt) throw new SrpoError("ERR_CONFIG", "no such velocity");
+            return x;
+          };
+          const error = await failureOf(denoise(velocity, noise, shiftedSigmas(4, 3)));
+          assert.equal(error.code, throwsAt === 2 ? "ERR_CONFIG" : "ERR_CHECKPOINT");
+          await synchronize(device).catch(() => undefined);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        assert.deepEqual(unhandled, []);
+      } finally {
+        process.off("unhandledRejection", note);
+      }
     }),
   );
 

@@ -39,6 +39,8 @@ export async function denoise(
     onStep?.(i + 1, x);
     await pending;
     pending = synchronize(noise.device);
+    // If the next call throws, nobody awaits this one.
+    pending.catch(() => undefined);
   }
   await pending;
   return x;
