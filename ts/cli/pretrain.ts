@@ -8,6 +8,7 @@ import { command } from "./command.js";
 export const pretrainCommand = command({
   name: "pretrain",
   positional: "micro",
+  stops: true,
   summary:
     "trains the micro models from nothing: autoencoder, reward, judges, policy; about 100 minutes on two cores",
   schema: {

@@ -54,3 +54,4 @@ export { clip } from "./update/clip.js";
 export { countNonFinite, globalNorm } from "./update/global_norm.js";
 export { emaUpdate } from "./update/ema_update.js";
 export { joinMaster, splitMaster } from "./update/master.js";
+export { batchNorm, batchStatistics } from "./norm/batch_norm.js";

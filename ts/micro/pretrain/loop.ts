@@ -58,7 +58,7 @@ export class Loop {
   readonly #learner: Learner;
   readonly #progress: Progress;
   #metrics!: MetricsLog;
-  #sums = new Map<string, number>();
+  #sums = new Map<string, { total: number; count: number }>();
   #summed = 0;
 
   private constructor(
@@ -149,15 +149,17 @@ export class Loop {
         `pretrain: ${this.stage.name}: update ${step}: expected a finite gradient, got norm ` +
           `${values["gradNorm"]}; the weights have not moved`,
       );
-    for (const [name, value] of Object.entries(values))
-      this.#sums.set(name, (this.#sums.get(name) ?? 0) + value);
+    for (const [name, value] of Object.entries(values)) {
+      const { total, count } = this.#sums.get(name) ?? { total: 0, count: 0 };
+      this.#sums.set(name, { total: total + value, count: count + 1 });
+    }
     this.#summed += 1;
     this.#progress.update(step, `loss ${values["loss"]!.toFixed(4)}`);
   }
 
   /** One row of the means since the last. */
   #log(seconds: number): void {
-    const means = [...this.#sums].map(([name, sum]) => [name, sum / this.#summed] as const);
+    const means = [...this.#sums].map(([name, { total, count }]) => [name, total / count] as const);
     this.#metrics.write({
       step: this.step,
       ...Object.fromEntries(means),
@@ -173,7 +175,9 @@ export class Loop {
     void scope;
     using kept = this.#learner.kept();
     void kept;
-    const { figures, pictures } = await this.stage.look();
+    const { figures, pictures } = await this.stage.look({
+      last: this.step === this.stage.settings.steps,
+    });
     for (const [name, picture] of Object.entries(pictures)) {
       const png = encodePng(picture, { Software: "srpo-native", step: String(this.step) });
       writeFileSync(path.join(this.#run.samples, `${stepName(this.step)}-${name}.png`), png);

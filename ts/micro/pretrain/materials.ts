@@ -1,12 +1,21 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
+import { saveFolder } from "../../checkpoint/folder.js";
 import type { Autoencoder } from "../../models/autoencoder/model.js";
 import { openAutoencoder } from "../../models/open.js";
+import { ClipTokenizer, T5Tokenizer } from "../../text/index.js";
+import { captionTokens } from "../captions.js";
 import { Progress } from "../../train/progress.js";
 import type { Split } from "../scenes.js";
+import type { JudgeKind } from "../judges/config.js";
+import { Judge } from "../judges/judge.js";
 import { reconstructHalf } from "./autoencoder.js";
+import { LatentPool } from "./latents.js";
 import { modelOf } from "./loop.js";
+import { PolicyStage } from "./policy.js";
 import { PicturePool } from "./pool.js";
 import type { PretrainSettings, StageName } from "./settings.js";
+import { learnVocabularies, writeVocabularies } from "./vocabulary.js";
 
 /** Where a stage's training lives: a folder of the pretraining's. */
 export function folderOf(place: string, stage: StageName): string {
@@ -64,6 +73,51 @@ export class Materials {
       model.dispose();
     }
     return pool;
+  }
+
+  /** The folder of tokenizer/ and tokenizer_2/; written at first use. */
+  async vocabularies(): Promise<string> {
+    const folder = path.join(this.place, "vocabulary");
+    if (!existsSync(path.join(folder, "manifest.json")))
+      await saveFolder(folder, (writer) => writeVocabularies(writer, learnVocabularies()));
+    return folder;
+  }
+
+  /** The tokenizer of a CLIP text tower: the policy's, or the reward's (`open_clip`, which pads with 0). */
+  async clipTokenizer(variant: "hf" | "open_clip"): Promise<ClipTokenizer> {
+    const folder = path.join(await this.vocabularies(), "tokenizer");
+    return ClipTokenizer.load(folder, { variant, maxLength: captionTokens });
+  }
+
+  async t5Tokenizer(): Promise<T5Tokenizer> {
+    const folder = path.join(await this.vocabularies(), "tokenizer_2");
+    return T5Tokenizer.load(folder, { maxLength: captionTokens });
+  }
+
+  /** What the policy is trained with. */
+  async policy(): Promise<PolicyStage> {
+    const clipTokenizer = await this.clipTokenizer("hf");
+    const t5Tokenizer = await this.t5Tokenizer();
+    const autoencoder = await this.autoencoder();
+    let progress: Progress | undefined;
+    const training = await LatentPool.encode(autoencoder, "training", this.settings.scenes.policy, {
+      signal: this.signal,
+      onDrawn: (done, total) => {
+        progress ??= this.progress("pictures encoded (training)", total);
+        progress.update(done);
+      },
+    });
+    progress?.end();
+    const judge = (kind: JudgeKind) =>
+      Judge.open(modelOf(path.join(folderOf(this.place, "judges"), kind)));
+    const judges = { style: await judge("style"), attributes: await judge("attributes") };
+    return new PolicyStage(this.settings, {
+      training,
+      autoencoder,
+      judges,
+      clipTokenizer,
+      t5Tokenizer,
+    });
   }
 
   /** The trained autoencoder, frozen. */

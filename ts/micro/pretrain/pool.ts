@@ -28,6 +28,9 @@ export class PicturePool {
     return this.scenes.length * styles.length;
   }
 
+  /** Of one picture. */
+  readonly shape = [side, side, 3] as const;
+
   /** Draws scenes 0 to count - 1 of a split. */
   static async draw(
     split: Split,

@@ -3,15 +3,19 @@
 //   DIR/pretrain.json          seed, effort, version: what fixes every bit of the result
 //   DIR/<stage>/               metrics.jsonl, TensorBoard events, samples/, checkpoints/, at the end model/
 //   DIR/micro/                 the whole in the public layouts, once all stages are done
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { readJson } from "../../checkpoint/strict_json.js";
 import { codeOf, SrpoError } from "../../native/error.js";
-import { packageVersion } from "../../native/load.js";
+import { packageRoot, packageVersion } from "../../native/load.js";
+import { assemble, type Provenance } from "./assemble.js";
 import { AutoencoderStage } from "./autoencoder.js";
+import { JudgeStage } from "./judges.js";
 import { isDone, Loop } from "./loop.js";
 import { folderOf, Materials } from "./materials.js";
 import { pretrainSettings, stageNames, type PretrainSettings, type StageName } from "./settings.js";
+import { RewardStage } from "./reward.js";
 import type { Stage } from "./stage.js";
 
 export interface PretrainRun {
@@ -53,9 +57,28 @@ const parts: Readonly<Record<StageName, readonly Part[]>> = {
         ),
     },
   ],
-  reward: [],
-  judges: [],
-  policy: [],
+  reward: [
+    {
+      inside: "",
+      make: async (m) =>
+        new RewardStage(m.settings, {
+          training: await m.mixedPictures("training", m.settings.scenes.training),
+          validation: await m.mixedPictures("validation", m.settings.scenes.validation),
+          tokenizer: await m.clipTokenizer("open_clip"),
+        }),
+    },
+  ],
+  judges: (["style", "attributes"] as const).map((kind) => ({
+    inside: kind,
+    make: async (m) =>
+      new JudgeStage(
+        kind,
+        m.settings,
+        await m.mixedPictures("judging", m.settings.scenes.judging),
+        await m.mixedPictures("validation", m.settings.scenes.validation),
+      ),
+  })),
+  policy: [{ inside: "", make: (m) => m.policy() }],
 };
 
 /** Which stages' models a stage is made from. */
@@ -66,17 +89,24 @@ const needs: Readonly<Record<StageName, readonly StageName[]>> = {
   policy: ["autoencoder", "judges"],
 };
 
-interface PretrainRecord {
-  seed: string;
-  effort: number;
-  version: string;
+/** The commit of a checkout, with "-dirty" where it was changed; "unknown" for an installed package. */
+function commitOf(): string {
+  const found = spawnSync(
+    "git",
+    ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+    {
+      cwd: packageRoot,
+      encoding: "utf8",
+    },
+  );
+  return found.status === 0 ? found.stdout.trim() : "unknown";
 }
 
 /** Reads or makes pretrain.json. */
-function recordOf({ place, seed, effort, resume }: PretrainRun): PretrainRecord {
+function recordOf({ place, seed, effort, resume }: PretrainRun): Provenance {
   const file = path.join(place, "pretrain.json");
   if (existsSync(file)) {
-    const record = readJson(file) as unknown as PretrainRecord;
+    const record = readJson(file) as unknown as Provenance;
     for (const [name, asked] of Object.entries({ seed, effort }))
       if (asked !== undefined && asked !== record[name as "seed" | "effort"])
         throw new SrpoError(
@@ -85,7 +115,12 @@ function recordOf({ place, seed, effort, resume }: PretrainRun): PretrainRecord 
         );
     return record;
   }
-  const record = { seed: seed ?? "0", effort: effort ?? 1, version: packageVersion };
+  const record = {
+    seed: seed ?? "0",
+    effort: effort ?? 1,
+    version: packageVersion,
+    commit: commitOf(),
+  };
   try {
     mkdirSync(place, { recursive: true });
     if (!resume && readdirSync(place).length > 0)
@@ -155,7 +190,19 @@ export async function pretrain(run: PretrainRun): Promise<PretrainEnd> {
         return { interrupted: true, folder: undefined };
     }
   }
-  return { interrupted: false, folder: undefined };
+  if (!stageNames.every((stage) => stageDone(place, stage)))
+    return { interrupted: false, folder: undefined };
+  const folder = path.join(place, "micro");
+  const given = stageNames.flatMap((stage) =>
+    parts[stage].map((part) => ({
+      name: path.posix.join(stage, part.inside),
+      folder: trainingFolder(place, stage, part),
+      into: part.inside === "" ? "" : path.posix.join(stage, part.inside),
+    })),
+  );
+  const vocabulary = await materials.vocabularies();
+  await assemble(folder, { given, vocabulary, provenance: record });
+  return { interrupted: false, folder };
 }
 
 /** Whether the signal ended it; a signal while pictures are drawn leaves what was there. */

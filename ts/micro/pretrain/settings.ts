@@ -54,7 +54,7 @@ export function pretrainSettings({ seed, effort }: PretrainOptions): PretrainSet
     throw new SrpoError("ERR_RANGE", `pretrain: effort: expected above 0 up to 10, got ${effort}`);
   const steps = (full: number) => Math.max(4, Math.round(full * effort));
   const scenes = (full: number) => Math.max(24, Math.round(full * Math.min(1, effort * 4)));
-  const often = (full: number) => Math.max(1, Math.round(full * Math.min(1, effort)));
+  const often = (full: number) => Math.round(full * Math.min(1, Math.max(0.1, effort)));
   const stage = (
     full: number,
     every: number,

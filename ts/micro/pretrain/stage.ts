@@ -25,8 +25,8 @@ export interface Stage {
   readonly models: Readonly<Record<string, ParameterSet>>;
   /** The loss of an update, counted from 1: the same for a seed and a step, whatever came before. */
   loss(step: number): StepLoss;
-  /** Looks at the weights as they would be kept. */
-  look(): Promise<Look>;
+  /** Looks at the weights as they would be kept; at more pictures if it is the last look. */
+  look(options: { last: boolean }): Promise<Look>;
   /** Writes what the stage gives to the next ones; the weights are those to keep. */
   write(folder: FolderWriter): Promise<void>;
   dispose(): void;
