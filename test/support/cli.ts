@@ -34,7 +34,12 @@ export interface Running {
 }
 
 export function start(args: readonly string[], { cwd = temporary } = {}): Running {
-  const child = spawn(process.execPath, [bin, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 60_000,
+    killSignal: "SIGKILL",
+  });
   const soFar = { stdout: "", stderr: "" };
   child.stdout.on("data", (text) => (soFar.stdout += String(text)));
   child.stderr.on("data", (text) => (soFar.stderr += String(text)));
@@ -90,9 +95,10 @@ export const small: readonly string[] = (
   "--sample-count 2 --sample-steps 2"
 ).split(" ");
 
-/** `train` on the micro folder, small, into a folder of this name. */
+/** `train` on the micro folder, small but for the flags given, into a folder of this name. */
 export function training(out: string, ...more: string[]): string[] {
-  return ["train", ...small, "--model", at("micro"), "--out", at(out), ...more];
+  const kept = small.filter((_, i) => !more.includes(small[i - (i % 2)]!));
+  return ["train", ...kept, "--model", at("micro"), "--out", at(out), ...more];
 }
 
 export interface Checkpoint {

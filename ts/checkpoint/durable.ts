@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { codeOf, SrpoError } from "../native/error.js";
@@ -51,10 +51,14 @@ export async function syncFolder(folder: string): Promise<void> {
 /** Makes a folder and those above it, and flushes the entries of what was made. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    const first = await fs.mkdir(folder, { recursive: true });
-    if (first === undefined) return;
-    for (let made = folder; made.length >= first.length; made = path.dirname(made))
-      await syncFolder(path.dirname(made));
+    if ((await fs.stat(folder).catch(() => undefined))?.isDirectory() === true) return;
+    // Level by level: mkdir's own `recursive` never ends where a parent takes no folders, as /proc.
+    const above = path.dirname(folder);
+    if (above !== folder) await makeFolder(above);
+    await fs.mkdir(folder).catch((error: unknown) => {
+      if (codeOf(error) !== "EEXIST" || !statSync(folder).isDirectory()) throw error;
+    });
+    await syncFolder(above);
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw writeError(folder, error);
     throw new SrpoError(

@@ -1,13 +1,13 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { replaceFile } from "../checkpoint/durable.js";
+import { makeFolder, replaceFile } from "../checkpoint/durable.js";
 import { readJson } from "../checkpoint/strict_json.js";
 import { picturesOf } from "../data/grid.js";
 import { encodePng } from "../data/png.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
 import { native } from "../native/binding.js";
-import { codeOf, SrpoError } from "../native/error.js";
+import { SrpoError } from "../native/error.js";
 import { purposes, randn } from "../ops/index.js";
 import {
   dynamicMu,
@@ -43,16 +43,11 @@ function scheduleOf(root: string): FlowMatchSchedule {
   };
 }
 
-function makeFolder(out: string): void {
-  try {
-    mkdirSync(out, { recursive: true });
-  } catch (error) {
-    throw new SrpoError(
-      "ERR_CONFIG",
-      `out: expected a folder to write to, got ${codeOf(error) ?? String(error)} at ${out}`,
-      { cause: error },
-    );
-  }
+async function makeOut(out: string): Promise<void> {
+  await makeFolder(path.resolve(out)).catch((error: unknown) => {
+    const got = error instanceof Error ? error.message : String(error);
+    throw new SrpoError("ERR_CONFIG", `out: ${got}`, { cause: error });
+  });
 }
 
 export const sampleCommand = command({
@@ -153,7 +148,7 @@ export const sampleCommand = command({
         : shiftedSigmas(o.steps, o.shift);
     const policy = new FluxPolicy(model, { height: h / 2, width: w / 2 }, { timesteps: "exact" });
     const decoder = new AutoencoderDecoder(vae, h, w);
-    makeFolder(o.out);
+    await makeOut(o.out);
 
     const all = prompts.flatMap((prompt) => Array.from({ length: o.count }, () => prompt));
     const progress = new Progress({

@@ -6,7 +6,8 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { SafetensorsFile } from "../checkpoint/safetensors.js";
-import { readJson } from "../checkpoint/strict_json.js";
+import { refuseAll } from "../checkpoint/store_set.js";
+import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import { SrpoError } from "../native/error.js";
 import type { Device } from "../tensor/device.js";
 import { empty, type Tensor } from "../tensor/tensor.js";
@@ -29,6 +30,24 @@ export function embeddingFile(number: number): string {
   return `embeddings-${String(number + 1).padStart(5, "0")}.safetensors`;
 }
 
+const sizes = ["prompts", "perFile", "textLength", "textWidth", "pooledWidth"] as const;
+
+function checkedIndex(file: string, json: Json): EmbeddingIndex {
+  const problems: string[] = [];
+  const { format, dtype, ...rest } = isObject(json) ? json : {};
+  if (format !== embeddingFormat)
+    problems.push(`format: expected ${embeddingFormat}, got ${JSON.stringify(format)}`);
+  if (dtype !== "float32" && dtype !== "bfloat16")
+    problems.push(`dtype: expected float32 or bfloat16, got ${JSON.stringify(dtype)}`);
+  for (const name of sizes) {
+    const size = rest[name];
+    if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 1)
+      problems.push(`${name}: expected a whole number, 1 or more, got ${JSON.stringify(size)}`);
+  }
+  refuseAll(file, problems);
+  return json as unknown as EmbeddingIndex;
+}
+
 /** A folder of cached embeddings, opened and checked. */
 export class EmbeddingFolder implements Disposable {
   private constructor(
@@ -48,8 +67,7 @@ export class EmbeddingFolder implements Disposable {
       throw new SrpoError("ERR_CHECKPOINT", `${file}: expected ${expected}, got ${got}`);
     };
     if (!existsSync(file)) refuse('a folder that "srpo-native preprocess" wrote', "no index.json");
-    const index = readJson(file) as unknown as EmbeddingIndex;
-    if (index.format !== embeddingFormat) refuse(embeddingFormat, String(index.format));
+    const index = checkedIndex(file, readJson(file));
     const prompts = await readPrompts(path.join(folder, "prompts.txt"));
     if (prompts.length !== index.prompts) refuse(`${prompts.length} prompts`, `${index.prompts}`);
     const files: SafetensorsFile[] = [];

@@ -1,15 +1,7 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { replaceFile } from "../checkpoint/durable.js";
+import { makeFolder, replaceFile } from "../checkpoint/durable.js";
 import { latestComplete } from "../checkpoint/folder.js";
 import { codeOf, SrpoError } from "../native/error.js";
 import type { TrainConfig } from "./config.js";
@@ -62,12 +54,17 @@ export class RunFolder {
    * on has its config written anew.
    */
   async create(config: TrainConfig): Promise<void> {
-    this.#reachable(() => mkdirSync(this.path, { recursive: true }));
+    await this.#made(this.path);
     const options = { ...config, resume: undefined };
     await replaceFile(this.config, (sink) => sink.write(Buffer.from(stringify(options))));
-    this.#reachable(() => {
-      mkdirSync(this.samples, { recursive: true });
-      mkdirSync(this.checkpoints, { recursive: true });
+    await this.#made(this.samples);
+    await this.#made(this.checkpoints);
+  }
+
+  async #made(folder: string): Promise<void> {
+    await makeFolder(folder).catch((error: unknown) => {
+      const got = error instanceof Error ? error.message : String(error);
+      throw new SrpoError("ERR_CONFIG", `out: ${got}`, { cause: error });
     });
   }
 
