@@ -15,10 +15,10 @@ import {
 } from "../support/cli.js";
 
 const kills = 12;
-const steps = 8;
+const steps = 20; // more than the kills leave time for
 const test = suite("kill -9 while training");
 
-const options = ["--steps", `${steps}`, "--save-every", "1", "--keep", "2", "--sample-every", "4"];
+const options = ["--steps", `${steps}`, "--save-every", "1", "--keep", "2", "--sample-every", "10"];
 
 /** Kills a run some time after it has said where it writes; whether it was still running then. */
 async function runAndKill(args: readonly string[], afterMs: number): Promise<boolean> {
@@ -42,7 +42,7 @@ test(`${kills} kills and as many resumes are the run that nobody killed`, async 
   let done = 0;
   let killed = 0;
   let halves = 0;
-  for (const delay of uniforms(kills, 5, 0, 260)) {
+  for (const delay of uniforms(kills, 5, 0, 180)) {
     const alive = await runAndKill(killed === 0 ? first : again, delay);
     killed += alive ? 1 : 0;
     const names = checkpointsOf("killed");

@@ -48,9 +48,26 @@ test("progress says rate and time left, a plain line where there is no terminal"
   const progress = new Progress({ unit: "updates", total: 4, out, everyMs: 0 });
   progress.update(1, "reward 0.5");
   progress.update(4);
+  progress.end();
   assert.match(lines[0]!, /^1\/4 updates {2}\d+:\d\d gone, \S+ left .* reward 0\.5\n$/);
   assert.match(lines[1]!, /^4\/4 updates .* 0:00 left/);
   assert.equal(clock(3723), "1:02:03");
+});
+
+test("a line comes while one update takes long, and none after the end", async () => {
+  const lines: string[] = [];
+  const out = {
+    isTTY: false,
+    write: (s: string) => lines.push(s),
+  } as unknown as NodeJS.WriteStream;
+  const progress = new Progress({ unit: "updates", total: 4, out, everyMs: 20 });
+  progress.update(0);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  progress.end();
+  assert.ok(lines.length >= 3 && lines.every((line) => line.startsWith("0/4 updates")));
+  const before = lines.length;
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(lines.length, before);
 });
 
 test.run();

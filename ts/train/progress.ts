@@ -25,27 +25,29 @@ export interface ProgressOptions {
 export class Progress {
   readonly #options: Required<ProgressOptions>;
   readonly #started = performance.now();
-  #lastMs = -Infinity;
+  #done: number;
+  /** When `#done` was last another. */
+  #movedMs = this.#started;
+  #note = "";
+  #writtenMs = -Infinity;
   #open = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ProgressOptions) {
     this.#options = { done: 0, out: process.stderr, everyMs: 5000, ...options };
+    this.#done = this.#options.done;
   }
 
   /** @param done - of `total`, those of earlier runs included */
   update(done: number, note = ""): void {
     const { out, everyMs, total } = this.#options;
-    const now = performance.now();
-    const last = done >= total;
-    if (!last && now - this.#lastMs < (out.isTTY ? 100 : everyMs)) return;
-    this.#lastMs = now;
-    const line = this.#line(done, note, (now - this.#started) / 1000);
-    if (out.isTTY) {
-      out.write(`\r\u001b[2K${line.slice(0, (out.columns ?? 80) - 1)}`);
-      this.#open = true;
-    } else {
-      out.write(`${line}\n`);
-    }
+    if (done !== this.#done) this.#movedMs = performance.now();
+    this.#done = done;
+    this.#note = note;
+    if (done >= total) this.#write();
+    else this.#tick(out.isTTY ? 100 : everyMs);
+    // What is counted may take minutes: the time goes on meanwhile.
+    this.#timer ??= setInterval(() => this.#tick(everyMs), out.isTTY ? 1000 : everyMs).unref();
   }
 
   /** A line of its own, the progress line kept below it. */
@@ -55,17 +57,41 @@ export class Progress {
   }
 
   end(): void {
+    clearInterval(this.#timer);
     if (this.#open) this.#options.out.write("\n");
     this.#open = false;
   }
 
-  #line(done: number, note: string, seconds: number): string {
+  #tick(everyMs: number): void {
+    const sinceMs = performance.now() - this.#writtenMs;
+    if (sinceMs >= (this.#options.out.isTTY ? Math.min(everyMs, 900) : 0.9 * everyMs))
+      this.#write();
+  }
+
+  #write(): void {
+    const { out } = this.#options;
+    this.#writtenMs = performance.now();
+    const line = this.#line();
+    if (out.isTTY) {
+      out.write(`\r\u001b[2K${line.slice(0, (out.columns ?? 80) - 1)}`);
+      this.#open = true;
+    } else {
+      out.write(`${line}\n`);
+    }
+  }
+
+  #line(): string {
     const { unit, total, done: before } = this.#options;
-    const rate = seconds > 0 ? (done - before) / seconds : 0;
+    const now = performance.now();
+    const done = this.#done;
+    // Of what is done, by the time when it was.
+    const took = (this.#movedMs - this.#started) / 1000;
+    const rate = took > 0 ? (done - before) / took : 0;
     const speed =
       rate >= 1 || rate === 0 ? `${rate.toFixed(1)} ${unit}/s` : `${(1 / rate).toFixed(1)} s each`;
-    const left = rate > 0 ? clock((total - done) / rate) : "?";
-    const share = `${done}/${total} ${unit}`;
-    return `${share}  ${clock(seconds)} gone, ${left} left  ${speed}${note && `  ${note}`}`;
+    const left = rate > 0 ? clock((total - done) / rate - (now - this.#movedMs) / 1000) : "?";
+    const gone = clock((now - this.#started) / 1000);
+    const note = this.#note && `  ${this.#note}`;
+    return `${done}/${total} ${unit}  ${gone} gone, ${left} left  ${speed}${note}`;
   }
 }
