@@ -11,7 +11,8 @@ namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   static std::once_flag once;
   std::call_once(once, [] { srpo::cpu::register_device(); });
-  env.AddCleanupHook([] { srpo::shut_down_backends(); });
+  srpo::enter_environment();
+  env.AddCleanupHook([] { srpo::leave_environment(); });
   using namespace srpo::binding;
   register_errors(env, exports);
   register_tensor(env, exports);

@@ -153,11 +153,20 @@ std::pair<void*, size_t> Arguments::bytes(size_t index, const char* name) const 
     return {buffer.Data(), buffer.ByteLength()};
   }
   if (value.IsTypedArray()) {
-    const auto array = value.As<Napi::TypedArray>();
-    return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(),
-            array.ByteLength()};
+    // The pointer as Node-API gives it serves shared buffers too.
+    const size_t length = value.As<Napi::TypedArray>().ByteLength();
+    void* data = nullptr;
+    if (napi_get_typedarray_info(env(), value, nullptr, nullptr, &data, nullptr, nullptr) ==
+        napi_ok)
+      return {data, data == nullptr ? 0 : length};
   }
-  refuse_type(name, "an ArrayBuffer or a typed array", value);
+  if (value.IsDataView()) {
+    size_t length = 0;
+    void* data = nullptr;
+    if (napi_get_dataview_info(env(), value, &length, &data, nullptr, nullptr) == napi_ok)
+      return {data, data == nullptr ? 0 : length};
+  }
+  refuse_type(name, "an ArrayBuffer or a view of one", value);
 }
 
 Napi::Value Arguments::handles(std::initializer_list<Tensor> tensors) const {

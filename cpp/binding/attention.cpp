@@ -50,6 +50,10 @@ Napi::Value attention_backward(const Napi::CallbackInfo& info) {
   const Tensor bias = args.optional_tensor(6, "bias");
   const Tensor key_mask = args.optional_tensor(7, "keyMask");
   const Tensor dbias = args.optional_tensor(10, "dbias");
+  require_rank(args.op(), "q", q, 4, "[B, N, Lq, Dh]");
+  require_not_empty(args.op(), "q", q);
+  require_rank(args.op(), "k", k, 4, "[B, N, Lk, Dh]");
+  require_not_empty(args.op(), "k", k);
   const auto [B, N, Lq, Dh] = q->sizes<4>();
 
   const Tensor dq = Tensor::like(q);
@@ -107,7 +111,10 @@ struct Streams {
 
   static std::vector<Tensor> tensors_or_null(const Arguments& args, size_t index,
                                              const char* name) {
-    const auto array = args.raw(index).As<Napi::Array>();
+    const Napi::Value value = args.raw(index);
+    if (!value.IsArray())
+      refuse("ERR_TYPE", args.op(), name, "an array of tensors or null", "something else");
+    const auto array = value.As<Napi::Array>();
     std::vector<Tensor> all;
     for (uint32_t i = 0; i < array.Length(); ++i) {
       const Napi::Value item = array.Get(i);
@@ -125,7 +132,7 @@ Napi::Value qkv_norm_rope_forward(const Napi::CallbackInfo& info) {
   const Tensor sin = args.optional_tensor(4, "sin");
   const Tensor& first = streams.qkv[0];
   const int64_t B = first->dim(0), N = args.integer(5, "heads"), width = first->dim(2);
-  require_range("qkvNormRope", "heads", N > 0 && width % (3 * N) == 0,
+  require_range("qkvNormRope", "heads", N > 0 && N <= width && width % (3 * N) == 0,
                 "a divisor of a third of qkv's " + std::to_string(width) + " channels",
                 std::to_string(N));
   const int64_t Dh = width / (3 * N);
@@ -168,6 +175,11 @@ Napi::Value qkv_norm_rope_backward(const Napi::CallbackInfo& info) {
   const Tensor k_rstd = args.optional_tensor(9, "kRstd");
   const auto dq_scales = Streams::tensors_or_null(args, 10, "dqScale");
   const auto dk_scales = Streams::tensors_or_null(args, 11, "dkScale");
+  const size_t count = streams.qkv.size();
+  require_range(args.op(), "dqScale, dkScale",
+                dq_scales.size() == count && dk_scales.size() == count,
+                std::to_string(count) + ", one a stream",
+                std::to_string(dq_scales.size()) + " and " + std::to_string(dk_scales.size()));
 
   QkvNormRopeBackward op{
       .dqkv = {},
@@ -186,8 +198,8 @@ Napi::Value qkv_norm_rope_backward(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < streams.qkv.size(); ++i) {
     dqkvs.push_back(Tensor::like(streams.qkv[i]));
     op.dqkv[i] = dqkvs.back();
-    op.dq_scale[i] = dq_scales.at(i);
-    op.dk_scale[i] = dk_scales.at(i);
+    op.dq_scale[i] = dq_scales[i];
+    op.dk_scale[i] = dk_scales[i];
   }
   srpo::qkv_norm_rope_backward(op, dq.stream());
   return args.handles(dqkvs);

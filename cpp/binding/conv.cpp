@@ -28,7 +28,7 @@ Napi::Value conv2d_forward(const Napi::CallbackInfo& info) {
   const Tensor bias = args.optional_tensor(2, "b");
   const Tensor residual = args.optional_tensor(3, "residual");
   const Conv2dGeometry g = geometry_of(args, 4);
-  conv2d_check(x, w, g);
+  conv2d_check(args.op(), x, w, g);
 
   const Tensor y = Tensor::empty(
       {x->dim(0), g.rows(x->dim(1), w->dim(1)), g.columns(x->dim(2), w->dim(2)), w->dim(0)},

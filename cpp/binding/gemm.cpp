@@ -53,7 +53,7 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
 
   const bool changes = activation != ActivationKind::kNone || gate;
   const Tensor dx = args.boolean(8, "wantsDx") ? Tensor::like(x) : Tensor();
-  const Tensor dgate = args.boolean(9, "wantsDgate") ? Tensor::like(gate) : Tensor();
+  const Tensor dgate = args.boolean(9, "wantsDgate") && gate ? Tensor::like(gate) : Tensor();
   const Tensor dpre = changes && (dx || dw) ? Tensor::like(dy) : Tensor();
   const LinearBackward op{
       .dx = dx,

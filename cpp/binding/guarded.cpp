@@ -11,7 +11,10 @@ thread_local Napi::FunctionReference error_class;
 
 // setErrorClass(class): what errors are instances of, made as new class(code, message)
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction())
+    throw Error("ERR_TYPE", "setErrorClass: type: expected a class, got something else");
   error_class = Napi::Persistent(info[0].As<Napi::Function>());
+  error_class.SuppressDestruct();  // the environment may be gone when this thread ends
   return info.Env().Undefined();
 }
 

@@ -56,8 +56,10 @@ Napi::Value safetensors_open(const Napi::CallbackInfo& info) {
     tensors.Set(i, object);
   }
 
-  const auto handle = Napi::External<FileRef>::New(env, new FileRef(std::move(file)),
+  auto opened_file = std::make_unique<FileRef>(std::move(file));
+  const auto handle = Napi::External<FileRef>::New(env, opened_file.get(),
                                                    [](Napi::Env, FileRef* data) { delete data; });
+  opened_file.release();  // once there is a finalizer
   napi_type_tag_object(env, handle, &kFileTag);
   auto opened = Napi::Object::New(env);
   opened.Set("file", handle);

@@ -158,7 +158,7 @@ Napi::Value group_norm_forward(const Napi::CallbackInfo& info) {
   const Tensor w = args.tensor(1, "w");
   const Tensor b = args.tensor(2, "b");
   const int64_t groups = args.integer(3, "groups");
-  group_norm_check(x, groups);
+  group_norm_check(args.op(), x, groups);
 
   const Tensor y = Tensor::like(x);
   const Tensor mean = Tensor::empty({x->dim(0), groups}, DType::kFloat32, x.device());

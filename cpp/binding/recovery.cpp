@@ -1,6 +1,7 @@
 #include "cpp/binding/arguments.h"
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
+#include "cpp/core/check.h"
 #include "cpp/ops/recovery/recover.h"
 
 namespace srpo::binding {
@@ -36,6 +37,7 @@ Napi::Value recover_forward(const Napi::CallbackInfo& info) {
 Napi::Value recover_backward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "recover backward");
   const Tensor dz = args.tensor(0, "dz");
+  require_rank(args.op(), "dz", dz, 4, "[B, H, W, C]");
   const auto [B, H, W, C] = dz->sizes<4>();
   const Tensor dvelocity = Tensor::empty({B, H / 2 * (W / 2), 4 * C}, dz->dtype, dz.device());
   const RecoverBackward op{

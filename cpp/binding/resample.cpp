@@ -74,17 +74,19 @@ Napi::Value resize_crop_normalize_backward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "resizeCropNormalize backward");
   const Tensor dy = args.tensor(0, "dy");
   const Shape shape = args.integers(1, "imageShape");
-  const ResizePlan plan = resize_plan(shape.at(1), shape.at(2), dy->dim(1), fit_of(args, 2),
-                                      args.boolean(3, "antialias"));
+  const std::vector<float> std = args.numbers(4, "std");
+  resize_crop_normalize_backward_check(dy, shape, std);
+  const ResizePlan plan =
+      resize_plan(shape[1], shape[2], dy->dim(1), fit_of(args, 2), args.boolean(3, "antialias"));
 
   const Tensor dimage = Tensor::empty(shape, dy->dtype, dy.device());
   const ResizeCropNormalizeBackward op{
       .dimage = dimage,
       .dy = dy,
-      .plan = {.rows = transposed(plan.rows, shape.at(1)),
-               .columns = transposed(plan.columns, shape.at(2)),
+      .plan = {.rows = transposed(plan.rows, shape[1]),
+               .columns = transposed(plan.columns, shape[2]),
                .resized = plan.resized},
-      .std = args.numbers(4, "std"),
+      .std = std,
   };
   srpo::resize_crop_normalize_backward(op, dy.stream());
   return args.handle(dimage);

@@ -47,11 +47,11 @@ Napi::Value pool_stats(const Napi::CallbackInfo& info) {
   return array;
 }
 
-// poolTrim(device): gives cached memory back once earlier work has ended
+// poolTrim(device): gives the memory that is cached now back once earlier work has ended
 Napi::Value pool_trim(const Napi::CallbackInfo& info) {
   const Arguments args(info, "memory");
   const Backend& backend = backend_of(args.device(0, "device"));
-  backend.stream->submit("trim", [pool = backend.pool] { pool->trim(); });
+  backend.stream->submit("trim", [trim = backend.pool->trim()] { trim->release(); });
   return info.Env().Undefined();
 }
 

@@ -46,6 +46,17 @@ BoxRef& require_box(Napi::Value value, const char* op, const char* argument) {
   return *box;
 }
 
+/// The tensors of an array. All of it is read before anything is changed: reading may run JavaScript.
+std::vector<BoxRef> boxes_of(Napi::Value value, const char* argument) {
+  if (!value.IsArray())
+    refuse("ERR_TYPE", "scope", argument, "an array of tensors", "something else");
+  const auto array = value.As<Napi::Array>();
+  std::vector<BoxRef> boxes;
+  for (uint32_t i = 0; i < array.Length(); ++i)
+    boxes.push_back(require_box(array.Get(i), "scope", argument));
+  return boxes;
+}
+
 // tensorEmpty(shape, dtype, device) -> handle
 Napi::Value tensor_empty(const Napi::CallbackInfo& info) {
   const Arguments args(info, "empty");
@@ -63,9 +74,12 @@ Napi::Value tensor_zeros(const Napi::CallbackInfo& info) {
 // tensorFrom(bytes, shape, dtype, device) -> handle: the bytes are copied before this returns
 Napi::Value tensor_from(const Napi::CallbackInfo& info) {
   const Arguments args(info, "tensor");
+  const Shape shape = args.integers(1, "shape");
+  const DType dtype = args.dtype(2, "dtype");
+  const Device device = args.device(3, "device");
+  // Last: reading an array may run JavaScript (a getter), which could take the bytes away.
   const auto [data, size] = args.bytes(0, "data");
-  const Tensor t =
-      Tensor::empty(args.integers(1, "shape"), args.dtype(2, "dtype"), args.device(3, "device"));
+  const Tensor t = Tensor::empty(shape, dtype, device);
   const auto wanted = static_cast<size_t>(t->bytes());
   if (size != wanted)
     refuse("ERR_SHAPE", "tensor", "data",
@@ -142,18 +156,15 @@ Napi::Value scope_begin(const Napi::CallbackInfo& info) {
 // scopeEnd(depth, kept handles): frees what the scope holds but for `kept`, which its parent gets
 Napi::Value scope_end(const Napi::CallbackInfo& info) {
   const Arguments args(info, "scope");
+  const std::vector<BoxRef> survivors = boxes_of(info[1], "kept");
   auto& open = scopes_of(info.Env()).open;
   const int64_t depth = args.integer(0, "depth");
-  if (depth != static_cast<int64_t>(open.size()))
+  if (depth < 1 || depth != static_cast<int64_t>(open.size()))
     refuse("ERR_SCOPE", "scope", "depth",
            "the innermost scope, " + std::to_string(open.size()) + ", to end first",
            std::to_string(depth));
-  const auto kept = info[1].As<Napi::Array>();
   std::vector<BoxRef> mine = std::move(open.back());
   open.pop_back();
-  std::vector<BoxRef> survivors;
-  for (uint32_t i = 0; i < kept.Length(); ++i)
-    survivors.push_back(require_box(kept.Get(i), "scope", "kept"));
   for (const BoxRef& box : mine) {
     const bool survives = std::find(survivors.begin(), survivors.end(), box) != survivors.end();
     if (!survives)
@@ -166,22 +177,20 @@ Napi::Value scope_end(const Napi::CallbackInfo& info) {
 
 // scopeRelease(handles): takes them out of every open scope; they live until disposed or collected
 Napi::Value scope_release(const Napi::CallbackInfo& info) {
-  const auto released = info[0].As<Napi::Array>();
-  for (uint32_t i = 0; i < released.Length(); ++i) {
-    const BoxRef& box = require_box(released.Get(i), "scope", "released");
+  for (const BoxRef& box : boxes_of(info[0], "released"))
     for (auto& scope : scopes_of(info.Env()).open) std::erase(scope, box);
-  }
   return info.Env().Undefined();
 }
 
 }  // namespace
 
 Napi::Value make_handle(Napi::Env env, const Tensor& tensor) {
-  auto* box = new BoxRef(std::make_shared<Box>(Box{tensor}));
+  auto box = std::make_unique<BoxRef>(std::make_shared<Box>(Box{tensor}));
   auto& open = scopes_of(env).open;
   if (!open.empty()) open.back().push_back(*box);
   const auto handle =
-      Napi::External<BoxRef>::New(env, box, [](Napi::Env, BoxRef* data) { delete data; });
+      Napi::External<BoxRef>::New(env, box.get(), [](Napi::Env, BoxRef* data) { delete data; });
+  box.release();  // once there is a finalizer
   napi_type_tag_object(env, handle, &kHandleTag);
   return handle;
 }

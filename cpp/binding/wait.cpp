@@ -10,13 +10,30 @@
 namespace srpo::binding {
 namespace {
 
-/// One open wait. Made and settled on JavaScript's thread; `failure` is written by the stream's.
+/// One open wait. `failure` is written by the stream's thread, everything else happens on JavaScript's.
+/// Owned by its thread-safe function, whose end (after the wait, or with the environment) deletes it.
 struct Wait {
   Napi::Promise::Deferred deferred;
   std::function<Napi::Value(Napi::Env)> value;
-  Napi::ThreadSafeFunction settle;
-  std::exception_ptr failure;
+  Napi::ThreadSafeFunction settle = {};
+  std::exception_ptr failure = nullptr;
+
+  Wait(Napi::Promise::Deferred promise, std::function<Napi::Value(Napi::Env)> then)
+      : deferred(promise), value(std::move(then)) {}
 };
+
+void settle(Napi::Env env, Napi::Function, Wait* wait) {
+  if (env == nullptr) return;                 // the environment is going away
+  const auto value = std::move(wait->value);  // what it holds is freed with the wait's end
+  try {
+    if (wait->failure)
+      wait->deferred.Reject(js_error(env, wait->failure).Value());
+    else
+      wait->deferred.Resolve(value(env));
+  } catch (const Napi::Error&) {
+    // JavaScript cannot run any more (a worker is terminated): nobody hears of it.
+  }
+}
 
 // tensorRead(handle) -> Promise<ArrayBuffer>
 Napi::Value tensor_read(const Napi::CallbackInfo& info) {
@@ -42,22 +59,22 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Value promise_of(Napi::Env env, Stream& stream, std::function<Napi::Value(Napi::Env)> value) {
-  auto* wait = new Wait{Napi::Promise::Deferred::New(env), std::move(value), {}, nullptr};
-  wait->settle = Napi::ThreadSafeFunction::New(env, Napi::Function(), "srpo wait", 0, 1);
-  const Napi::Value promise = wait->deferred.Promise();
-  stream.when_done([wait](std::exception_ptr failure) {
-    wait->failure = failure;
-    Napi::ThreadSafeFunction settle = wait->settle;
-    settle.NonBlockingCall(wait, [](Napi::Env js, Napi::Function, Wait* done) {
-      const std::unique_ptr<Wait> owned(done);
-      if (js == nullptr) return;  // the environment is going away
-      if (owned->failure)
-        owned->deferred.Reject(js_error(js, owned->failure).Value());
-      else
-        owned->deferred.Resolve(owned->value(js));
+  auto owned = std::make_unique<Wait>(Napi::Promise::Deferred::New(env), std::move(value));
+  const Napi::Value promise = owned->deferred.Promise();
+  owned->settle = Napi::ThreadSafeFunction::New(env, Napi::Function(), "srpo wait", 0, 1,
+                                                owned.get(), [](Napi::Env, Wait* w) { delete w; });
+  Wait* wait = owned.release();
+  try {
+    stream.when_done([wait](std::exception_ptr failure) {
+      wait->failure = failure;
+      Napi::ThreadSafeFunction once = wait->settle;
+      // A function that is closing has forgotten this thread, and must not be touched again.
+      if (once.NonBlockingCall(wait, settle) != napi_closing) once.Release();
     });
-    settle.Release();
-  });
+  } catch (...) {
+    wait->settle.Release();
+    throw;
+  }
   return promise;
 }
 

@@ -72,6 +72,26 @@ void require_like(const char* op, const char* argument, const TensorView& t,
   require_same_device(op, argument, t, like);
 }
 
+void require_float32(const char* op, const char* argument, const TensorView& t,
+                     std::initializer_list<int64_t> sizes, const TensorView& like) {
+  require_shape(op, argument, t, sizes);
+  require_dtype(op, argument, t, DType::kFloat32);
+  require_same_device(op, argument, t, like);
+}
+
+void require_float32_like(const char* op, const char* argument, const TensorView& t,
+                          const TensorView& like) {
+  require_same_shape(op, argument, t, like);
+  require_dtype(op, argument, t, DType::kFloat32);
+  require_same_device(op, argument, t, like);
+}
+
+void require_gradient(const char* op, const char* argument, const TensorView& t,
+                      const TensorView& like) {
+  require_same_shape(op, argument, t, like);
+  require_like(op, argument, t, like);
+}
+
 void require_range(const char* op, const char* argument, bool condition,
                    const std::string& expected, const std::string& got) {
   if (!condition) refuse("ERR_RANGE", op, argument, expected, got);

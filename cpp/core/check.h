@@ -29,6 +29,15 @@ void require_float(const char* op, const char* argument, const TensorView& t);
 /// ERR_DEVICE unless t lies where `like` lies.
 void require_same_device(const char* op, const char* argument, const TensorView& t,
                          const TensorView& like);
+/// A statistic or a gradient buffer: float32 of these sizes, where `like` lies.
+void require_float32(const char* op, const char* argument, const TensorView& t,
+                     std::initializer_list<int64_t> sizes, const TensorView& like);
+/// The same with the sizes of `like`.
+void require_float32_like(const char* op, const char* argument, const TensorView& t,
+                          const TensorView& like);
+/// A gradient of `like`: its shape, dtype and device.
+void require_gradient(const char* op, const char* argument, const TensorView& t,
+                      const TensorView& like);
 /// Same dtype and same device as `like`.
 void require_like(const char* op, const char* argument, const TensorView& t,
                   const TensorView& like);

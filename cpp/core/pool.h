@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "cpp/core/device.h"
@@ -32,8 +33,21 @@ class Pool {
   /// Throws ERR_OUT_OF_MEMORY, saying what was asked and what is held. `granted` is the true size.
   void* allocate(size_t bytes, size_t& granted);
   void free(void* pointer, size_t granted);
-  /// Gives cached blocks back to the source. Only when no enqueued work may touch them.
-  void trim();
+  /// Takes the blocks that are cached now. They go back to the source by `release`, once no enqueued
+  /// work may touch them, or into the cache again if it is never called. A block that is freed later
+  /// is not among them: work that was enqueued later may still write to it.
+  class Trim {
+   public:
+    ~Trim();
+    void release();
+
+   private:
+    friend class Pool;
+    explicit Trim(Pool& pool) : pool_(pool) {}
+    Pool& pool_;
+    std::multimap<size_t, void*> blocks_;
+  };
+  std::shared_ptr<Trim> trim();
   PoolStats stats() const;
 
  private:

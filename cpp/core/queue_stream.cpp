@@ -27,6 +27,8 @@ std::exception_ptr named(const char* op, std::exception_ptr error) {
     return std::make_exception_ptr(Error("ERR_OUT_OF_MEMORY", prefixed("host memory is used up")));
   } catch (const std::exception& e) {
     return std::make_exception_ptr(Error("ERR_INTERNAL", prefixed(e.what())));
+  } catch (...) {
+    return std::make_exception_ptr(Error("ERR_INTERNAL", prefixed("an error of no known kind")));
   }
 }
 
@@ -44,48 +46,80 @@ void QueueStream::push(Item item) {
       stopping_ = false;
       thread_ = std::thread([this] { run(); });
     }
+    item.owner = std::this_thread::get_id();
     items_.push_back(std::move(item));
   }
   ready_.notify_one();
 }
 
 void QueueStream::submit(const char* op, std::function<void()> work) {
-  push({.op = op, .work = std::move(work), .callback = {}});
+  push({.op = op, .work = std::move(work), .callback = {}, .owner = {}});
 }
 
 void QueueStream::when_done(std::function<void(std::exception_ptr)> done) {
-  push({.op = "wait", .work = {}, .callback = std::move(done)});
+  push({.op = "wait", .work = {}, .callback = std::move(done), .owner = {}});
+}
+
+/// Runs a piece that is not to be skipped, or ends a wait; the owner's failure after it.
+std::exception_ptr QueueStream::perform(Item& item, std::exception_ptr failure) {
+  if (item.callback) {
+    item.callback(failure);
+    return nullptr;
+  }
+  if (failure) return failure;
+  try {
+    item.work();
+    return nullptr;
+  } catch (...) {
+    return named(item.op, std::current_exception());
+  }
 }
 
 void QueueStream::run() {
-  std::exception_ptr failure;
+  std::unique_lock lock(mutex_);
   while (true) {
-    Item item;
+    ready_.wait(lock, [this] { return stopping_ || !items_.empty(); });
+    if (stopping_) return;
     {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [this] { return stopping_ || !items_.empty(); });
-      if (stopping_) return;
-      item = std::move(items_.front());
+      Item item = std::move(items_.front());
       items_.pop_front();
+      running_ = item.owner;
+      const auto found = failures_.find(item.owner);
+      const std::exception_ptr before = found == failures_.end() ? nullptr : found->second;
+      lock.unlock();
+      const std::exception_ptr after = perform(item, before);
+      const std::thread::id owner = item.owner;
+      item = {};  // what it held is freed before the lock is taken
+      lock.lock();
+      if (after)
+        failures_[owner] = after;
+      else
+        failures_.erase(owner);
     }
-    if (item.callback) {
-      item.callback(failure);
-      failure = nullptr;
-    } else if (!failure) {
-      try {
-        item.work();
-      } catch (...) {
-        failure = named(item.op, std::current_exception());
-      }
-    }
+    running_ = {};
+    ended_.notify_all();
+  }
+}
+
+void QueueStream::leave() {
+  const std::thread::id owner = std::this_thread::get_id();
+  std::deque<Item> dropped, kept;
+  {
+    std::unique_lock lock(mutex_);
+    for (Item& item : items_) (item.owner == owner ? dropped : kept).push_back(std::move(item));
+    items_.swap(kept);
+    ended_.wait(lock, [&] { return running_ != owner; });
+    failures_.erase(owner);
   }
 }
 
 void QueueStream::stop() {
+  std::deque<Item> dropped;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    items_.clear();
+    dropped.swap(items_);
+    failures_.clear();
   }
   ready_.notify_all();
   if (thread_.joinable()) thread_.join();

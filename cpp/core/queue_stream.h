@@ -1,6 +1,7 @@
 #pragma once
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -18,6 +19,7 @@ class QueueStream : public Stream {
   Device device() const override { return device_; }
   void submit(const char* op, std::function<void()> work) override;
   void when_done(std::function<void(std::exception_ptr)> done) override;
+  void leave() override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy(void* to, const void* from, size_t bytes) override;
@@ -31,14 +33,18 @@ class QueueStream : public Stream {
     const char* op;
     std::function<void()> work;                        // or
     std::function<void(std::exception_ptr)> callback;  // the end of a wait
+    std::thread::id owner;                             // who enqueued it
   };
   void push(Item item);
   void run();
+  std::exception_ptr perform(Item& item, std::exception_ptr failure);
 
   Device device_;
   std::mutex mutex_;
-  std::condition_variable ready_;
+  std::condition_variable ready_, ended_;
   std::deque<Item> items_;
+  std::map<std::thread::id, std::exception_ptr> failures_;  // of each owner, not yet reported
+  std::thread::id running_;                                 // whose piece has begun, if one has
   std::thread thread_;
   bool stopping_ = false;
 };

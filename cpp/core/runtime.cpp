@@ -1,6 +1,7 @@
 #include "cpp/core/runtime.h"
 
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "cpp/core/error.h"
@@ -11,7 +12,8 @@ namespace {
 using Key = std::pair<DeviceKind, uint8_t>;
 
 std::map<Key, Backend>& backends() {
-  static std::map<Key, Backend> all;
+  // Never destroyed: a stream's thread may run until the very end of the process.
+  static auto& all = *new std::map<Key, Backend>;
   return all;
 }
 
@@ -34,7 +36,22 @@ const Backend& backend_of(Device device) {
   throw Error("ERR_DEVICE", "device: expected one of " + there + ", got " + name_of(device));
 }
 
-void shut_down_backends() {
+namespace {
+
+std::mutex environments_mutex;
+int environments = 0;
+
+}  // namespace
+
+void enter_environment() {
+  const std::lock_guard lock(environments_mutex);
+  ++environments;
+}
+
+void leave_environment() {
+  const std::lock_guard lock(environments_mutex);
+  for (const auto& [key, backend] : backends()) backend.stream->leave();
+  if (--environments > 0) return;
   for (const auto& [key, backend] : backends())
     if (backend.shut_down != nullptr) backend.shut_down();
 }

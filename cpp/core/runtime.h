@@ -12,14 +12,17 @@ struct Backend {
   Stream* stream = nullptr;
   Pool* pool = nullptr;
   const OpTable* table = nullptr;
-  void (*shut_down)() = nullptr;  // joins threads; called when the JavaScript environment ends
+  void (*shut_down)() = nullptr;  // joins threads; called when the last JavaScript environment ends
 };
 
 void register_backend(Device device, const Backend& backend);
 /// Throws ERR_DEVICE, saying which devices there are, if the device is not there.
 const Backend& backend_of(Device device);
 bool has_backend(Device device);
-void shut_down_backends();
+/// A JavaScript environment begins (on its thread), or ends: its work is dropped, and the last one
+/// joins all threads.
+void enter_environment();
+void leave_environment();
 
 inline Stream& stream_of(Device device) {
   return *backend_of(device).stream;

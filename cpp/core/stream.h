@@ -11,7 +11,8 @@ namespace srpo {
 /// the other; on cuda the work is a launch, made at once.
 ///
 /// After a piece failed, later pieces are skipped until the wait that reports it; that wait gets the
-/// error once, then the stream is usable again.
+/// error once, then the stream is usable again. JavaScript environments (the main one and workers,
+/// each on a thread of its own) share the order but not their failures.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -21,6 +22,10 @@ class Stream {
   virtual void submit(const char* op, std::function<void()> work) = 0;
   /// Calls `done` (on any thread) when all earlier work has ended; with its error, if one failed.
   virtual void when_done(std::function<void(std::exception_ptr)> done) = 0;
+
+  /// The calling thread's JavaScript environment ends: what it enqueued and has not begun is dropped,
+  /// what has begun is waited for. Work of other environments is left alone.
+  virtual void leave() {}
 
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;

@@ -1,6 +1,7 @@
 #include "cpp/core/tensor.h"
 
 #include <algorithm>
+#include <future>
 
 namespace srpo {
 namespace {
@@ -21,11 +22,31 @@ void set_shape(TensorView& view, const Shape& shape) {
   for (int i = 0; i < kMaxRank; ++i) view.dims[i] = i < view.rank ? shape[i] : 0;
 }
 
+/// A block of the device's pool. Where there is no more, what the pool keeps for reuse goes back to
+/// the system first, for which the work that is enqueued has to end.
+void* block_of(const Backend& backend, size_t bytes, size_t& granted) {
+  try {
+    return backend.pool->allocate(bytes, granted);
+  } catch (const Error&) {
+    if (backend.pool->stats().cached == 0) throw;
+  }
+  auto trimmed = std::make_shared<std::promise<void>>();
+  auto done = trimmed->get_future();
+  backend.stream->submit("trim", [trimmed, trim = backend.pool->trim()] {
+    trim->release();
+    trimmed->set_value();
+  });
+  // A piece that is skipped, since one before it failed, ends the wait too.
+  trimmed.reset();
+  done.wait();
+  return backend.pool->allocate(bytes, granted);
+}
+
 }  // namespace
 
 Storage::Storage(size_t bytes, Device device)
     : pool_(*backend_of(device).pool),
-      pointer_(static_cast<char*>(pool_.allocate(bytes, granted_))),
+      pointer_(static_cast<char*>(block_of(backend_of(device), bytes, granted_))),
       bytes_(bytes) {}
 
 Storage::~Storage() {

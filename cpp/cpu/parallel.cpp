@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -29,8 +30,6 @@ int cores() {
 /// the job's fields stay as they are until that block is counted as done.
 class Pool {
  public:
-  ~Pool() { stop(); }
-
   void run(int64_t blocks, const BlockFunction& f) {
     const std::lock_guard one_job_at_a_time(jobs_);
     start();
@@ -87,7 +86,11 @@ class Pool {
 
   void start() {
     if (!workers_.empty()) return;
-    for (int i = 1; i < size(); ++i) workers_.emplace_back([this] { work(); });
+    try {
+      for (int i = 1; i < size(); ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // A limit on threads: those that are there, and the caller, do the work.
+    }
   }
 
   bool something_to_do() const { return (ticket_.load() & kCountMask) != 0 || stopping_.load(); }
@@ -142,7 +145,8 @@ class Pool {
 };
 
 Pool& pool() {
-  static Pool one;
+  // Never destroyed: process.exit() runs static destructors while the stream's thread computes.
+  static Pool& one = *new Pool;
   return one;
 }
 

@@ -100,13 +100,18 @@ void SafetensorsFile::read_into(const Tensor& to, size_t index, int64_t first,
                                 Layout layout) const {
   const TensorEntry& entry = header_.tensors.at(index);
   const std::string name = shown(entry.name);
-  const int64_t n = to->numel(), run = layout.channels * layout.taps;
+  const int64_t n = to->numel();
+  int64_t run = 0;
+  const bool whole = layout.channels >= 0 && layout.taps >= 0 &&
+                     (layout.channels == 0) == (layout.taps == 0) &&
+                     !__builtin_mul_overflow(layout.channels, layout.taps, &run) &&
+                     (run == 0 || (n % run == 0 && first % run == 0));
   if (first < 0 || n > entry.elements() - first)
     refuse("ERR_SHAPE", path().c_str(), name.c_str(),
            "at most " + std::to_string(entry.elements() - std::max<int64_t>(first, 0)) +
                " elements from element " + std::to_string(first) + " on",
            shape_text(*to));
-  if (layout.channels < 0 || layout.taps < 0 || (run > 0 && (n % run != 0 || first % run != 0)))
+  if (!whole)
     refuse("ERR_SHAPE", path().c_str(), name.c_str(),
            "whole runs of " + std::to_string(layout.channels) + " x " + std::to_string(layout.taps),
            shape_text(*to));

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "cpp/core/check.h"
 #include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 
@@ -23,6 +24,12 @@ void embedding_forward(const EmbeddingForward& op, Stream&) {
 void embedding_backward(const EmbeddingBackward& op, Stream&) {
   const int64_t D = op.dtable.dim(1), count = op.ids.numel();
   const int32_t* ids = op.ids.data<int32_t>();
+  // Ids that lie on the device are seen only here: a row outside the table is never written.
+  const int64_t V = op.dtable.dim(0);
+  for (int64_t i = 0; i < count; ++i)
+    if (ids[i] < 0 || ids[i] >= V)
+      refuse("ERR_RANGE", "embedding backward", "ids", "0 to " + std::to_string(V - 1),
+             std::to_string(ids[i]) + " at " + std::to_string(i));
   // Threads share out the channels, not the ids: each row then gets its terms in their order.
   constexpr int64_t kChannels = 128;
   visit_float(op.dy.dtype, [&]<typename T>() {

@@ -8,14 +8,17 @@
 
 namespace srpo {
 
-void attention_forward(const AttentionForward& op, Stream& stream) {
-  constexpr auto kOp = "attention";
+namespace {
+
+/// What both directions ask of q, k, v, bias and keyMask.
+template <typename Op>
+void require_inputs(const char* kOp, const Op& op) {
   require_rank(kOp, "q", op.q, 4, "[B, N, Lq, Dh]");
   require_rank(kOp, "k", op.k, 4, "[B, N, Lk, Dh]");
   require_float(kOp, "q", op.q);
   require_not_empty(kOp, "q", op.q);
   require_not_empty(kOp, "k", op.k);
-  const auto [B, N, Lq, Dh] = op.q.sizes<4>();
+  const auto [B, N, Lq, Dh] = op.q.template sizes<4>();
   const int64_t Lk = op.k.dim(2);
   require_shape(kOp, "k", op.k, {B, N, -1, Dh});
   require_shape(kOp, "v", op.v, {B, N, Lk, Dh});
@@ -32,16 +35,27 @@ void attention_forward(const AttentionForward& op, Stream& stream) {
     require_same_device(kOp, "keyMask", op.key_mask, op.q);
   }
   require_range(kOp, "scale", std::isfinite(op.scale), "a finite number", std::to_string(op.scale));
+}
+
+}  // namespace
+
+void attention_forward(const AttentionForward& op, Stream& stream) {
+  constexpr auto kOp = "attention";
+  require_inputs(kOp, op);
   dispatch(kOp, &OpTable::attention_forward, op, stream);
 }
 
 void attention_backward(const AttentionBackward& op, Stream& stream) {
   constexpr auto kOp = "attention backward";
-  require_same_shape(kOp, "dout", op.dout, op.out);
-  require_like(kOp, "dout", op.dout, op.q);
+  require_inputs(kOp, op);
+  const auto [B, N, Lq, Dh] = op.q.sizes<4>();
+  require_shape(kOp, "out", op.out, {B, Lq, N * Dh});
+  require_like(kOp, "out", op.out, op.q);
+  require_gradient(kOp, "dout", op.dout, op.out);
+  require_float32(kOp, "lse", op.lse, {B, N, Lq}, op.q);
   if (op.dbias) {
-    require_same_shape(kOp, "dbias", op.dbias, op.bias);
-    require_dtype(kOp, "dbias", op.dbias, DType::kFloat32);
+    if (!op.bias) refuse("ERR_TYPE", kOp, "dbias", "none without a bias", "a tensor");
+    require_float32(kOp, "dbias", op.dbias, {N, Lq, op.k.dim(2)}, op.q);
   }
   dispatch(kOp, &OpTable::attention_backward, op, stream);
 }

@@ -3,26 +3,39 @@
 #include "cpp/core/check.h"
 #include "cpp/ops/op_table.h"
 
+#include <cmath>
+#include <utility>
+
 namespace srpo {
 
-void qkv_norm_rope_forward(const QkvNormRopeForward& op, Stream& stream) {
-  constexpr auto kOp = "qkvNormRope";
-  const auto [B, N, L, Dh] = op.q.sizes<4>();
+namespace {
+
+/// What both directions ask of the streams and of the rotation; q is [B, N, L, Dh].
+template <typename Op>
+void require_streams(const char* kOp, const Op& op, const TensorView& q) {
+  const auto [B, N, L, Dh] = q.sizes<4>();
+  int64_t tokens = 0;
   for (const QkvStream& s : op.streams) {
     if (!s.qkv) continue;
+    tokens += s.qkv.dim(1);
     require_float(kOp, "qkv", s.qkv);
     require_not_empty(kOp, "qkv", s.qkv);
     require_shape(kOp, "qkv", s.qkv, {B, -1, 3 * N * Dh});
-    require_like(kOp, "qkv", s.qkv, op.q);
+    require_like(kOp, "qkv", s.qkv, q);
     if (s.q_scale) {
       require_shape(kOp, "qScale", s.q_scale, {Dh});
-      require_like(kOp, "qScale", s.q_scale, op.q);
+      require_like(kOp, "qScale", s.q_scale, q);
     }
     if (s.k_scale) {
       require_shape(kOp, "kScale", s.k_scale, {Dh});
-      require_like(kOp, "kScale", s.k_scale, op.q);
+      require_like(kOp, "kScale", s.k_scale, q);
     }
   }
+  if (tokens != L)
+    refuse("ERR_SHAPE", kOp, "qkv", std::to_string(L) + " tokens in all streams",
+           std::to_string(tokens));
+  if (static_cast<bool>(op.cos) != static_cast<bool>(op.sin))
+    refuse("ERR_TYPE", kOp, op.cos ? "sin" : "cos", "both cos and sin, or neither", "one");
   if (op.cos) {
     require_range(kOp, "heads", Dh % 2 == 0, "an even head size for a rotation",
                   std::to_string(Dh));
@@ -30,18 +43,50 @@ void qkv_norm_rope_forward(const QkvNormRopeForward& op, Stream& stream) {
     require_shape(kOp, "sin", op.sin, {L, Dh / 2});
     for (const auto& [name, table] : {std::pair{"cos", op.cos}, std::pair{"sin", op.sin}}) {
       require_dtype(kOp, name, table, DType::kFloat32);
-      require_same_device(kOp, name, table, op.q);
+      require_same_device(kOp, name, table, q);
     }
   }
+}
+
+}  // namespace
+
+void qkv_norm_rope_forward(const QkvNormRopeForward& op, Stream& stream) {
+  constexpr auto kOp = "qkvNormRope";
+  require_streams(kOp, op, op.q);
+  require_range(kOp, "eps", op.eps >= 0 && std::isfinite(op.eps), "a finite number of at least 0",
+                std::to_string(op.eps));
   dispatch(kOp, &OpTable::qkv_norm_rope_forward, op, stream);
 }
 
 void qkv_norm_rope_backward(const QkvNormRopeBackward& op, Stream& stream) {
   constexpr auto kOp = "qkvNormRope backward";
-  require_same_shape(kOp, "dk", op.dk, op.dq);
-  require_same_shape(kOp, "dv", op.dv, op.dq);
-  for (const auto& [name, d] : {std::pair{"dq", op.dq}, {"dk", op.dk}, {"dv", op.dv}})
-    require_like(kOp, name, d, op.streams[0].qkv);
+  require_rank(kOp, "dq", op.dq, 4, "[B, N, L, Dh]");
+  require_not_empty(kOp, "dq", op.dq);
+  require_gradient(kOp, "dk", op.dk, op.dq);
+  require_gradient(kOp, "dv", op.dv, op.dq);
+  require_streams(kOp, op, op.dq);
+  const auto [B, N, L, Dh] = op.dq.sizes<4>();
+  const auto statistic = [&, B = B, N = N, L = L](const char* name, const TensorView& rstd,
+                                                  auto scale) {
+    bool wanted = false;
+    for (const QkvStream& s : op.streams) wanted = wanted || s.*scale;
+    if (wanted != static_cast<bool>(rstd))
+      refuse("ERR_TYPE", kOp, name, wanted ? "what forward saved" : "none without a scale",
+             rstd ? "a tensor" : "nothing");
+    if (rstd) require_float32(kOp, name, rstd, {B, N, L}, op.dq);
+  };
+  statistic("qRstd", op.q_rstd, &QkvStream::q_scale);
+  statistic("kRstd", op.k_rstd, &QkvStream::k_scale);
+  for (int i = 0; i < kMaxQkvStreams; ++i) {
+    const QkvStream& s = op.streams[i];
+    const auto gradient = [&](const char* name, const TensorView& d, const TensorView& of) {
+      if (!d) return;
+      if (!of) refuse("ERR_TYPE", kOp, name, "none without a scale", "a tensor");
+      require_float32_like(kOp, name, d, of);
+    };
+    gradient("dqScale", op.dq_scale[i], s.q_scale);
+    gradient("dkScale", op.dk_scale[i], s.k_scale);
+  }
   dispatch(kOp, &OpTable::qkv_norm_rope_backward, op, stream);
 }
 

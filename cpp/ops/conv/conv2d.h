@@ -45,7 +45,9 @@ struct Conv2dBackward {
 };
 
 /// The checks of x, w and the geometry, to be made before y is allocated.
-void conv2d_check(const TensorView& x, const TensorView& w, const Conv2dGeometry& geometry);
+/// What both directions ask of x, w and the geometry; before y's size is taken from them.
+void conv2d_check(const char* op, const TensorView& x, const TensorView& w,
+                  const Conv2dGeometry& geometry);
 void conv2d_forward(const Conv2dForward& op, Stream& stream);
 void conv2d_backward(const Conv2dBackward& op, Stream& stream);
 

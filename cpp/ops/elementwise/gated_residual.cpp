@@ -19,8 +19,12 @@ void gated_residual_forward(const GatedResidualForward& op, Stream& stream) {
 
 void gated_residual_backward(const GatedResidualBackward& op, Stream& stream) {
   constexpr auto kOp = "gatedResidual backward";
-  require_same_shape(kOp, "dout", op.dout, op.y);
-  require_like(kOp, "dout", op.dout, op.y);
+  require_rank(kOp, "y", op.y, 3, "[B, L, D]");
+  require_float(kOp, "y", op.y);
+  require_not_empty(kOp, "y", op.y);
+  require_shape(kOp, "gate", op.gate, {op.y.dim(0), op.y.dim(2)});
+  require_like(kOp, "gate", op.gate, op.y);
+  require_gradient(kOp, "dout", op.dout, op.y);
   dispatch(kOp, &OpTable::gated_residual_backward, op, stream);
 }
 

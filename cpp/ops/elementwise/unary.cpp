@@ -17,9 +17,14 @@ void forward(const char* name, void (*OpTable::*row)(const UnaryForward&, Stream
 
 void backward(const char* name, void (*OpTable::*row)(const UnaryBackward&, Stream&),
               const UnaryBackward& op, Stream& stream) {
-  require_same_shape(name, "dy", op.dy, op.x);
-  require_like(name, "dy", op.dy, op.x);
+  require_float(name, "x", op.x);
+  require_not_empty(name, "x", op.x);
+  require_gradient(name, "dy", op.dy, op.x);
   dispatch(name, row, op, stream);
+}
+
+void require_ordered(const char* name, float lo, float hi) {
+  require_range(name, "lo", lo <= hi, "at most hi, " + std::to_string(hi), std::to_string(lo));
 }
 
 void require_finite(const char* name, const char* argument, float value) {
@@ -71,11 +76,11 @@ void exp_backward(const UnaryBackward& op, Stream& stream) {
 }
 
 void clamp_forward(const UnaryForward& op, Stream& stream) {
-  require_range("clamp", "lo", op.a <= op.b, "at most hi, " + std::to_string(op.b),
-                std::to_string(op.a));
+  require_ordered("clamp", op.a, op.b);
   forward("clamp", &OpTable::clamp_forward, op, stream);
 }
 void clamp_backward(const UnaryBackward& op, Stream& stream) {
+  require_ordered("clamp backward", op.a, op.b);
   backward("clamp backward", &OpTable::clamp_backward, op, stream);
 }
 

@@ -18,16 +18,22 @@ void require_gate(const char* op, const TensorView& gate, int64_t M, int64_t N,
            shape_text(gate));
 }
 
+/// What both directions ask of x and w.
+void require_inputs(const char* op, const TensorView& x, const TensorView& w) {
+  if (x.rank < 1) refuse("ERR_SHAPE", op, "x", "[..., K]", shape_text(x));
+  require_float(op, "x", x);
+  require_not_empty(op, "x", x);
+  require_rank(op, "w", w, 2, "[N, K]");
+  require_not_empty(op, "w", w);
+  require_shape(op, "w", w, {-1, x.dim(-1)});
+  require_like(op, "w", w, x);
+}
+
 }  // namespace
 
 void linear_forward(const LinearForward& op, Stream& stream) {
   constexpr auto kOp = "linear";
-  require_float(kOp, "x", op.x);
-  require_not_empty(kOp, "x", op.x);
-  require_rank(kOp, "w", op.w, 2, "[N, K]");
-  require_not_empty(kOp, "w", op.w);
-  require_shape(kOp, "w", op.w, {-1, op.x.dim(-1)});
-  require_like(kOp, "w", op.w, op.x);
+  require_inputs(kOp, op.x, op.w);
   const int64_t M = op.x.rows(), N = op.w.dim(0);
   if (op.b) {
     require_shape(kOp, "b", op.b, {N});
@@ -43,19 +49,20 @@ void linear_forward(const LinearForward& op, Stream& stream) {
 
 void linear_backward(const LinearBackward& op, Stream& stream) {
   constexpr auto kOp = "linear backward";
-  const int64_t N = op.w.dim(0);
-  if (op.dy.rank != op.x.rank || op.dy.rows() != op.x.rows() || op.dy.dim(-1) != N)
-    refuse("ERR_SHAPE", kOp, "dy", std::to_string(op.x.rows()) + " rows of " + std::to_string(N),
+  require_inputs(kOp, op.x, op.w);
+  const int64_t M = op.x.rows(), N = op.w.dim(0);
+  bool fits = op.dy.rank == op.x.rank && op.dy.dims[op.x.rank - 1] == N;
+  for (int i = 0; fits && i < op.x.rank - 1; ++i) fits = op.dy.dims[i] == op.x.dims[i];
+  if (!fits)
+    refuse("ERR_SHAPE", kOp, "dy",
+           std::to_string(M) + " rows of " + std::to_string(N) + " in the form of x " +
+               shape_text(op.x),
            shape_text(op.dy));
   require_like(kOp, "dy", op.dy, op.x);
-  if (op.dw) {
-    require_same_shape(kOp, "dw", op.dw, op.w);
-    require_dtype(kOp, "dw", op.dw, DType::kFloat32);
-  }
-  if (op.db) {
-    require_shape(kOp, "db", op.db, {N});
-    require_dtype(kOp, "db", op.db, DType::kFloat32);
-  }
+  if (op.dw) require_float32_like(kOp, "dw", op.dw, op.w);
+  if (op.db) require_float32(kOp, "db", op.db, {N}, op.x);
+  if (op.gate) require_gate(kOp, op.gate, M, N, op.x);
+  if (op.dgate && !op.gate) refuse("ERR_TYPE", kOp, "gate", "the gate of forward", "nothing");
   if (op.pre) {
     require_same_shape(kOp, "pre", op.pre, op.dy);
     require_like(kOp, "pre", op.pre, op.x);

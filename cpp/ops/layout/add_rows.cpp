@@ -17,9 +17,10 @@ void add_rows_forward(const AddRowsForward& op, Stream& stream) {
 
 void add_rows_backward(const AddRowsBackward& op, Stream& stream) {
   constexpr auto kOp = "addRows backward";
-  require_shape(kOp, "drows", op.drows, {op.dy.dim(1), op.dy.dim(2)});
-  require_dtype(kOp, "drows", op.drows, DType::kFloat32);
-  require_same_device(kOp, "drows", op.drows, op.dy);
+  require_rank(kOp, "dy", op.dy, 3, "[B, L, D]");
+  require_float(kOp, "dy", op.dy);
+  require_not_empty(kOp, "dy", op.dy);
+  require_float32(kOp, "drows", op.drows, {op.dy.dim(1), op.dy.dim(2)}, op.dy);
   dispatch(kOp, &OpTable::add_rows_backward, op, stream);
 }
 

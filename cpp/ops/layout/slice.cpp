@@ -28,6 +28,8 @@ void slice_forward(const SliceForward& op, Stream& stream) {
 
 void slice_backward(const SliceBackward& op, Stream& stream) {
   constexpr auto kOp = "slice backward";
+  if (op.dy.rank != op.dx.rank)
+    refuse("ERR_SHAPE", kOp, "dy", "the rank of x " + shape_text(op.dx), shape_text(op.dy));
   int64_t dim = op.dim;
   TensorView part = op.dx;
   const auto shape = slice_shape(op.dx, dim, op.start, op.dy.dim(op.dim));

@@ -7,8 +7,11 @@
 
 namespace srpo {
 
-void gaussian_log_density_forward(const GaussianLogDensityForward& op, Stream& stream) {
-  constexpr auto kOp = "gaussianLogDensity";
+namespace {
+
+/// What both directions ask of x, mean and std.
+template <typename Op>
+void require_inputs(const char* kOp, const Op& op) {
   if (op.x.rank < 1) refuse("ERR_SHAPE", kOp, "x", "[B, ...]", shape_text(op.x));
   require_float(kOp, "x", op.x);
   require_not_empty(kOp, "x", op.x);
@@ -20,13 +23,20 @@ void gaussian_log_density_forward(const GaussianLogDensityForward& op, Stream& s
   for (const float std : op.std)
     require_range(kOp, "std", std > 0 && std::isfinite(std), "finite numbers above 0",
                   std::to_string(std));
+}
+
+}  // namespace
+
+void gaussian_log_density_forward(const GaussianLogDensityForward& op, Stream& stream) {
+  constexpr auto kOp = "gaussianLogDensity";
+  require_inputs(kOp, op);
   dispatch(kOp, &OpTable::gaussian_log_density_forward, op, stream);
 }
 
 void gaussian_log_density_backward(const GaussianLogDensityBackward& op, Stream& stream) {
   constexpr auto kOp = "gaussianLogDensity backward";
-  require_shape(kOp, "dy", op.dy, {op.x.dim(0)});
-  require_dtype(kOp, "dy", op.dy, DType::kFloat32);
+  require_inputs(kOp, op);
+  require_float32(kOp, "dy", op.dy, {op.x.dim(0)}, op.x);
   dispatch(kOp, &OpTable::gaussian_log_density_backward, op, stream);
 }
 

@@ -15,8 +15,10 @@ void hinge_forward(const HingeForward& op, Stream& stream) {
 
 void hinge_backward(const HingeBackward& op, Stream& stream) {
   constexpr auto kOp = "hinge backward";
-  require_shape(kOp, "dy", op.dy, {1});
-  require_dtype(kOp, "dy", op.dy, DType::kFloat32);
+  require_rank(kOp, "reward", op.reward, 1, "[B]");
+  require_float(kOp, "reward", op.reward);
+  require_not_empty(kOp, "reward", op.reward);
+  require_float32(kOp, "dy", op.dy, {1}, op.reward);
   dispatch(kOp, &OpTable::hinge_backward, op, stream);
 }
 

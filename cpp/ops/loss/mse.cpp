@@ -16,8 +16,10 @@ void mse_forward(const MseForward& op, Stream& stream) {
 
 void mse_backward(const MseBackward& op, Stream& stream) {
   constexpr auto kOp = "mse backward";
-  require_shape(kOp, "dy", op.dy, {1});
-  require_dtype(kOp, "dy", op.dy, DType::kFloat32);
+  require_float(kOp, "a", op.a);
+  require_not_empty(kOp, "a", op.a);
+  require_gradient(kOp, "b", op.b, op.a);
+  require_float32(kOp, "dy", op.dy, {1}, op.a);
   dispatch(kOp, &OpTable::mse_backward, op, stream);
 }
 

@@ -12,8 +12,9 @@ void sum_forward(const SumForward& op, const char* name, Stream& stream) {
 }
 
 void sum_backward(const SumBackward& op, const char* name, Stream& stream) {
-  require_shape(name, "dy", op.dy, {1});
-  require_dtype(name, "dy", op.dy, DType::kFloat32);
+  require_float(name, "x", op.dx);
+  require_not_empty(name, "x", op.dx);
+  require_float32(name, "dy", op.dy, {1}, op.dx);
   dispatch(name, &OpTable::sum_backward, op, stream);
 }
 

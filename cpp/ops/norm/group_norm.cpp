@@ -5,8 +5,7 @@
 
 namespace srpo {
 
-void group_norm_check(const TensorView& x, int64_t groups) {
-  constexpr auto kOp = "groupNorm";
+void group_norm_check(const char* kOp, const TensorView& x, int64_t groups) {
   require_rank(kOp, "x", x, 4, "[B, H, W, C]");
   require_float(kOp, "x", x);
   require_not_empty(kOp, "x", x);
@@ -26,13 +25,19 @@ void group_norm_forward(const GroupNormForward& op, Stream& stream) {
 
 void group_norm_backward(const GroupNormBackward& op, Stream& stream) {
   constexpr auto kOp = "groupNorm backward";
-  require_same_shape(kOp, "dy", op.dy, op.x);
-  require_like(kOp, "dy", op.dy, op.x);
+  require_rank(kOp, "mean", op.mean, 2, "[B, groups]");
+  group_norm_check(kOp, op.x, op.mean.dim(1));
+  const int64_t B = op.x.dim(0), C = op.x.dim(3);
+  require_float32(kOp, "mean", op.mean, {B, -1}, op.x);
+  require_float32(kOp, "rstd", op.rstd, {B, op.mean.dim(1)}, op.x);
+  require_shape(kOp, "w", op.w, {C});
+  require_like(kOp, "w", op.w, op.x);
+  require_shape(kOp, "b", op.b, {C});
+  require_like(kOp, "b", op.b, op.x);
+  require_gradient(kOp, "dy", op.dy, op.x);
   for (const auto& [argument, t] : {std::pair{"dw", op.dw}, std::pair{"db", op.db}}) {
     if (!t) continue;
-    require_shape(kOp, argument, t, {op.x.dim(3)});
-    require_dtype(kOp, argument, t, DType::kFloat32);
-    require_same_device(kOp, argument, t, op.x);
+    require_float32(kOp, argument, t, {C}, op.x);
   }
   dispatch(kOp, &OpTable::group_norm_backward, op, stream);
 }

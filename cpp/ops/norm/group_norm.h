@@ -32,7 +32,7 @@ struct GroupNormBackward {
 };
 
 /// The check that comes before mean and rstd are allocated.
-void group_norm_check(const TensorView& x, int64_t groups);
+void group_norm_check(const char* op, const TensorView& x, int64_t groups);
 void group_norm_forward(const GroupNormForward& op, Stream& stream);
 void group_norm_backward(const GroupNormBackward& op, Stream& stream);
 

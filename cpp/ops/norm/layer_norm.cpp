@@ -23,13 +23,18 @@ void layer_norm_forward(const LayerNormForward& op, Stream& stream) {
 
 void layer_norm_backward(const LayerNormBackward& op, Stream& stream) {
   constexpr auto kOp = "layerNorm backward";
-  require_same_shape(kOp, "dy", op.dy, op.x);
-  require_like(kOp, "dy", op.dy, op.x);
+  require_float(kOp, "x", op.x);
+  if (op.x.rank < 1) require_rank(kOp, "x", op.x, 1, "[..., D]");
+  require_not_empty(kOp, "x", op.x);
+  require_gradient(kOp, "dy", op.dy, op.x);
+  require_float32(kOp, "mean", op.mean, {op.x.rows()}, op.x);
+  require_float32(kOp, "rstd", op.rstd, {op.x.rows()}, op.x);
+  if (op.w) {
+    require_shape(kOp, "w", op.w, {op.x.dim(-1)});
+    require_like(kOp, "w", op.w, op.x);
+  }
   const auto gradient = [&](const char* name, const TensorView& t) {
-    if (!t) return;
-    require_shape(kOp, name, t, {op.x.dim(-1)});
-    require_dtype(kOp, name, t, DType::kFloat32);
-    require_same_device(kOp, name, t, op.x);
+    if (t) require_float32(kOp, name, t, {op.x.dim(-1)}, op.x);
   };
   gradient("dw", op.dw);
   gradient("db", op.db);

@@ -36,9 +36,12 @@ struct ResizeCropNormalizeBackward {
   std::vector<float> std;
 };
 
-/// The checks that come before y is allocated.
+/// The checks that come before the plan is made and the output allocated.
 void resize_crop_normalize_check(const TensorView& image, int64_t size,
                                  const std::vector<float>& mean, const std::vector<float>& std);
+void resize_crop_normalize_backward_check(const TensorView& dy,
+                                          const std::vector<int64_t>& image_shape,
+                                          const std::vector<float>& std);
 void resize_crop_normalize_forward(const ResizeCropNormalizeForward& op, Stream& stream);
 void resize_crop_normalize_backward(const ResizeCropNormalizeBackward& op, Stream& stream);
 

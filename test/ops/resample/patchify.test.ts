@@ -62,7 +62,7 @@ forEachDevice("patchify", (test, device) => {
     refuses(
       () => patchify(randn([1, 4, 6, 3], { device }), 0),
       "ERR_RANGE",
-      "patchify: patch: expected 1 or more, got 0",
+      "patchify: patch: expected 1 to 2^30, got 0",
     );
     refuses(
       () => packLatent(randn([4, 6, 3], { device })),
