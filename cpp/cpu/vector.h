@@ -132,13 +132,10 @@ SRPO_INLINE float highest(f32x16 v) {
   return best;
 }
 
-/// e^x within 2 ulp; 0 below -87.3, infinity above 88.7; NaN stays NaN. Range reduction by ln 2 in
-/// two parts, then a polynomial of degree 6 on [-ln 2 / 2, ln 2 / 2].
-SRPO_INLINE f32x16 exponential(f32x16 x) {
-  const f32x16 clamped = minimum(maximum(x, splat(-87.33654f)), splat(88.72283f));
-  const f32x16 scaled = clamped * 1.44269504f;
-  const f32x16 n = (scaled + 12582912.f) - 12582912.f;  // rounds to an integer
-  f32x16 r = clamped - n * 0.693359375f;
+/// e^x / 2^n for n near x / ln 2: range reduction by ln 2 in two parts, then a polynomial of degree 6 on
+/// [-ln 2 / 2, ln 2 / 2].
+SRPO_INLINE f32x16 exponential_of_rest(f32x16 x, f32x16 n) {
+  f32x16 r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
   f32x16 p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
@@ -146,7 +143,22 @@ SRPO_INLINE f32x16 exponential(f32x16 x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.f;
+  return p * r * r + r + 1.f;
+}
+
+/// e^x within 2 ulp; 0 below -87.3, infinity above 88.7; NaN stays NaN.
+SRPO_INLINE f32x16 exponential(f32x16 x) {
+#ifdef __AVX512F__
+  // Of two numbers the instructions give the second if one is NaN. 2^128 scales to infinity.
+  const f32x16 clamped = maximum(splat(-87.33654f), minimum(splat(89.f), x));
+  const f32x16 n = (f32x16)_mm512_roundscale_ps((__m512)(clamped * 1.44269504f), 0);
+  const __mmask16 counts = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.33654f), _CMP_NLT_UQ);
+  const f32x16 p = exponential_of_rest(clamped, n);
+  return (f32x16)_mm512_maskz_scalef_ps(counts, (__m512)p, (__m512)n);
+#else
+  const f32x16 clamped = minimum(maximum(x, splat(-87.33654f)), splat(88.72283f));
+  const f32x16 n = (clamped * 1.44269504f + 12582912.f) - 12582912.f;  // rounds to an integer
+  f32x16 p = exponential_of_rest(clamped, n);
   // 2^n in two steps: n may be 128, one more than an exponent holds.
   const i32x16 whole = __builtin_convertvector(n, i32x16);
   const i32x16 half = whole >> 1;
@@ -155,6 +167,7 @@ SRPO_INLINE f32x16 exponential(f32x16 x) {
   p = x < -87.33654f ? splat(0.f) : p;
   p = x > 88.72283f ? splat(__builtin_inff()) : p;
   return x == x ? p : x;
+#endif
 }
 
 /// 1 / (1 + e^-x)

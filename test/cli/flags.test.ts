@@ -35,7 +35,7 @@ test("everything that is wrong with the flags is named at once", async () => {
     '--batch: expected a whole number from 1 to 65536, got "0"',
     '--device: expected cpu, emulated or cuda:N, got "tpu"',
     "--keep: expected once, got 2 times",
-    '--lr: expected a number, 0 or more, got "abc"',
+    '--lr: expected a number from 0 to 100000, got "abc"',
     "--lrr: no such option; did you mean --lr?",
     "--out: expected a value, got none",
     '--preset: expected one of hps, pickscore, micro, got "mini"',
@@ -51,7 +51,7 @@ test("flags and YAML are named together, each by its source", async () => {
   const said = await fails(2, /recipe\.yaml/, ["train", at("recipe.yaml"), "--batch", "-1"]);
   for (const line of [
     "recipe.yaml: rolloutStep: no such option; did you mean rolloutSteps?",
-    'recipe.yaml: lr: expected a number, 0 or more, got "fast"',
+    'recipe.yaml: lr: expected a number from 0 to 100000, got "fast"',
     "recipe.yaml: constructor: no such option",
     '--batch: expected a whole number from 1 to 65536, got "-1"',
   ])
@@ -64,7 +64,7 @@ test("YAML that is none is refused with its line and column", async () => {
     ["lr: 1\nlr: 2\n", /recipe\.yaml: expected YAML, got .*unique at line 2, column 1/],
     ["- lr\n- 3\n", /recipe\.yaml: expected options, NAME: VALUE, got another form/],
     ["just words", /recipe\.yaml: expected options, NAME: VALUE, got another form/],
-    ["lr: ~\n", /recipe\.yaml: lr: expected a number, 0 or more, got null/],
+    ["lr: ~\n", /recipe\.yaml: lr: expected a number from 0 to 100000, got null/],
   ];
   for (const [text, said] of cases) {
     writeFileSync(at("recipe.yaml"), text);

@@ -72,6 +72,8 @@ test("its config.yaml has every option and makes the same run again", async () =
     assert.ok(config.includes(`\n${line}\n`), line);
   await succeed("train", at("first/config.yaml"), "--out", at("again"));
   assertSameRun("first", "again", 1);
+  await succeed("train", at("first/config.yaml"), "--out", at("one-thread"), "--threads", "1");
+  assertSameRun("first", "one-thread", 1);
   // A second run does not go into the folder of the first.
   await fails(2, /expected a new or empty folder.*go on with it by --resume/, [
     "train",

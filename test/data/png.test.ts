@@ -73,4 +73,13 @@ test("a grid puts pictures in rows", () => {
   assert.deepEqual(grid.rgb.subarray(0, 6), noise(2, 2).rgb.subarray(0, 6));
 });
 
+test("text: Latin-1 as tEXt, the rest of the world as iTXt in UTF-8", () => {
+  const picture = { width: 1, height: 1, rgb: Uint8Array.of(1, 2, 3) };
+  const latin = encodePng(picture, { prompt: "caf\u00e9" });
+  assert.ok(latin.includes(Buffer.from("tEXtprompt\0caf\u00e9", "latin1")));
+  const greek = encodePng(picture, { prompt: "\u03b1\u03b2" });
+  assert.ok(greek.includes(Buffer.from("iTXtprompt\0\0\0\0\0\u03b1\u03b2", "utf8")));
+  for (const png of [latin, greek]) assert.deepEqual(decodePng(png), picture);
+});
+
 test.run();

@@ -59,7 +59,7 @@ test("everything that is wrong is named at once", () => {
       assert.equal(error.code, "ERR_CONFIG");
       const lines = error.message.split("\n");
       assert.equal(lines.length, Object.keys(wrong).length);
-      assert.ok(lines.includes('--lr: expected a number, 0 or more, got "abc"'));
+      assert.ok(lines.includes('--lr: expected a number from 0 to 100000, got "abc"'));
       assert.ok(lines.includes("--batch: expected a whole number from 1 to 65536, got 0"));
       assert.ok(lines.includes('--noise: expected one of shared, per-prompt, got "loud"'));
       assert.ok(

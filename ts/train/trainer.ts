@@ -135,8 +135,10 @@ export class Trainer {
     const due = () => sampleEvery > 0 && (this.step % sampleEvery === 0 || this.step === steps);
     let checkpoint: string | undefined;
     // The grid of this step is there already unless the run was stopped between it and the step.
-    if (due() && !existsSync(sampler.fileOf(this.step)))
+    if (due() && !existsSync(sampler.fileOf(this.step))) {
+      progress?.update(this.step, "drawing samples");
       await sampler.draw(this.step, metrics, signal);
+    }
     progress?.update(this.step);
     while (this.step < steps && !signal.aborted) {
       const started = performance.now();

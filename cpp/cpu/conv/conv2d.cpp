@@ -8,7 +8,8 @@
 //
 // Nothing is gathered: a tile reads rows of C channels where they lie (conv2d_tile.h). Weights are
 // packed for each call, summed where upsampling makes kernel places meet (conv2d_plan.h).
-// Sums are float; bfloat16 pairs are multiplied exactly.
+// Forward, a 1 x 1 kernel is a plain product of [pixels, C] with the weights; backward, with few channels
+// these tiles are the faster. Sums are float; bfloat16 pairs are multiplied exactly.
 
 #include "cpp/ops/conv/conv2d.h"
 
@@ -21,6 +22,7 @@
 
 #include "cpp/cpu/conv/conv2d_kernels.h"
 #include "cpp/cpu/conv/conv2d_plan.h"
+#include "cpp/cpu/gemm/gemm.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
@@ -283,6 +285,29 @@ std::vector<float> wide_bias(const TensorView& bias, int64_t N) {
   return wide;
 }
 
+/// Whether each pixel of y comes from one of x, in order.
+bool is_product(const TensorView& x, const TensorView& w, const TensorView& y,
+                const Conv2dGeometry& g) {
+  return w.dim(1) == 1 && w.dim(2) == 1 && g.stride == 1 && !g.upsample && g.top == 0 &&
+         g.left == 0 && x.dim(1) == y.dim(1) && x.dim(2) == y.dim(2);
+}
+
+/// y [pixels, N] = x [pixels, C] w^T + bias + residual
+void product_forward(const Conv2dForward& op) {
+  const int64_t N = op.w.dim(0), C = op.w.dim(3);
+  gemm({.M = op.x.rows(),
+        .N = N,
+        .K = C,
+        .dtype = op.x.dtype,
+        .output_dtype = op.y.dtype,
+        .a = {.data = op.x.pointer, .row_stride = C, .column_stride = 1},
+        .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = C},
+        .output = {.out = op.y.pointer,
+                   .stride = N,
+                   .bias = op.bias.pointer,
+                   .residual = op.residual.pointer}});
+}
+
 template <typename T>
 void forward(const Conv2dForward& op) {
   const auto [B, H, W, Cin] = op.x.sizes<4>();
@@ -379,7 +404,10 @@ void backward_bias(const Conv2dBackward& op) {
 }  // namespace
 
 void conv2d_forward(const Conv2dForward& op, Stream&) {
-  visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });
+  if (is_product(op.x, op.w, op.y, op.geometry))
+    product_forward(op);
+  else
+    visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });
 }
 
 void conv2d_backward(const Conv2dBackward& op, Stream&) {

@@ -45,12 +45,44 @@ template <int V>
     for (int v = 0; v < V; ++v) _mm512_store_ps(tile.values[m] + 16 * v, sums[m][v]);
 }
 
+/// sums[m] = sum of lines[tap][m][c] * weights[tap][c] over taps and c.
+[[gnu::noinline]] void multiply_line(LineSums& tile, const bf16_bits* const* lines,
+                                     const bf16_bits* weights, int64_t taps, int64_t C) {
+  __m512 sums[kLinePixels];
+#pragma GCC unroll 16
+  for (int m = 0; m < kLinePixels; ++m) sums[m] = _mm512_setzero_ps();
+  const int64_t three = 3 * C;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    const bf16_bits* line[4];
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; ++g) line[g] = lines[tap] + 4 * g * C;
+    for (int64_t c = 0; c < C; c += 2, weights += 32) {
+      const __m512bh weight = (__m512bh)_mm512_loadu_si512(weights);
+      const auto add = [&](__m512& sum, const bf16_bits* at) __attribute__((always_inline)) {
+        int32_t pair;
+        std::memcpy(&pair, at, sizeof pair);
+        sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(pair), weight);
+      };
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; ++g) {
+        add(sums[4 * g], line[g]);
+        add(sums[4 * g + 1], line[g] + C);
+        add(sums[4 * g + 2], line[g] + 2 * C);
+        add(sums[4 * g + 3], line[g] + three);
+        line[g] += 2;
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < kLinePixels; ++m) _mm512_store_ps(tile.values[m], sums[m]);
+}
+
 /// The narrowest tile that holds the channels.
 template <int V = 1>
 void run(const Range& r) {
   if constexpr (V < kVectors)
     if (r.channels > 16 * V) return run<V + 1>(r);
-  run_tiles<V>(r, multiply_pairs<V>);
+  run_tiles<V>(r, multiply_pairs<V>, multiply_line);
 }
 
 using u16x32 = uint16_t __attribute__((vector_size(64)));

@@ -37,12 +37,37 @@ template <int V>
     for (int v = 0; v < V; ++v) store(tile.values[m] + 16 * v, sums[m][v]);
 }
 
+/// sums[m] = sum of lines[tap][m][c] * weights[tap][c] over taps and c.
+[[gnu::noinline]] void multiply_line(LineSums& tile, const float* const* lines,
+                                     const float* weights, int64_t taps, int64_t C) {
+  const int64_t three = 3 * C;
+  f32x16 sums[kLinePixels] = {};
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    const float* line[4];
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; ++g) line[g] = lines[tap] + 4 * g * C;
+    for (int64_t c = 0; c < C; ++c, weights += 16) {
+      const f32x16 weight = load(weights);
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; ++g) {
+        sums[4 * g] += line[g][0] * weight;
+        sums[4 * g + 1] += line[g][C] * weight;
+        sums[4 * g + 2] += line[g][2 * C] * weight;
+        sums[4 * g + 3] += line[g][three] * weight;
+        ++line[g];
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < kLinePixels; ++m) store(tile.values[m], sums[m]);
+}
+
 /// The narrowest tile that holds the channels.
 template <int V = 1, typename Out>
 void run(const ConvRange<float, Out>& r) {
   if constexpr (V < kVectors)
     if (r.channels > 16 * V) return run<V + 1>(r);
-  run_tiles<V>(r, multiply_floats<V>);
+  run_tiles<V>(r, multiply_floats<V>, kLines ? multiply_line : nullptr);
 }
 
 template <typename T>

@@ -46,6 +46,11 @@ struct Walk {
     i = 0;
     ++b;
   }
+  /// Over outputs of one row.
+  SRPO_INLINE void skip(int64_t count) {
+    j += count - 1;
+    next();
+  }
   SRPO_INLINE void place(TilePlaces& places, int m) const {
     const int64_t y = i * r.in_step_y, x = j * r.in_step_x;
     places.y[m] = static_cast<int32_t>(y);
@@ -133,17 +138,83 @@ SRPO_INLINE void store_tile(const TileSums<V>& sums, const TilePlaces& places, c
 
 constexpr int kTapsAtOnce = 32;
 
+// A tile of one vector of channels is too few sums to hide the latency of an instruction and too little
+// work to pay for its pointers. Where sixteen neighbouring pixels lie in one row, they are a line: a tap
+// of it is sixteen times C values in a run, so that one pointer a tap finds them all. For targets whose
+// registers hold sixteen such sums.
+constexpr bool kLines = kVectors > 1;
+constexpr int kLinePixels = 16;
+
+constexpr int64_t kMostLineTaps = 16;
+constexpr int64_t kMostLineChannels = 64;
+
+struct LineSums {
+  alignas(64) float values[kLinePixels][16];
+};
+
+/// The pixels of a line under one tap: where they lie, or copied to `copy` [kLinePixels, C] with zeros
+/// for those outside the picture.
+template <typename In, typename Range>
+SRPO_INLINE const In* line_of_tap(In* copy, const Range& r, int64_t b, int64_t y, int64_t x) {
+  const int64_t C = r.C;
+  const bool row_inside = y >= 0 && y < r.H;
+  if (row_inside && x >= 0 && x + kLinePixels <= r.W) return r.x + ((b * r.H + y) * r.W + x) * C;
+  const int64_t first = x < 0 ? -x : 0;  // of the sixteen
+  const int64_t last = x + kLinePixels > r.W ? r.W - x : kLinePixels;
+  std::memset(copy, 0, static_cast<size_t>(kLinePixels * C) * sizeof(In));
+  if (row_inside && first < last)
+    std::memcpy(copy + first * C, r.x + ((b * r.H + y) * r.W + x + first) * C,
+                static_cast<size_t>((last - first) * C) * sizeof(In));
+  return copy;
+}
+
+/// `multiply` sums taps of a line over C channels, from a pointer a tap.
+template <typename In, typename Range>
+SRPO_INLINE void run_line(const Range& r, const Walk<Range>& walk, In* copies,
+                          void (*multiply)(LineSums&, const In* const*, const In*, int64_t,
+                                           int64_t)) {
+  const In* lines[kMostLineTaps];
+  for (int64_t tap = 0; tap < r.taps; ++tap)
+    lines[tap] = line_of_tap(copies + tap * kLinePixels * r.C, r, walk.b,
+                             walk.i * r.in_step_y + r.tap_y[tap], walk.j + r.tap_x[tap]);
+  LineSums sums;
+  multiply(sums, lines, r.weights, r.taps, r.C);
+  const int64_t row = r.out_y + walk.i * r.out_step_y, step = r.out_step_x * r.N;
+  int64_t at =
+      ((walk.b * r.Ho + row) * r.Wo + r.out_x + walk.j * r.out_step_x) * r.N + r.first_channel;
+  const f32x16 bias = load(r.bias);
+  for (int m = 0; m < kLinePixels; ++m, at += step) {
+    f32x16 y = load(sums.values[m]) + bias;
+    if (r.residual) y += load_at(r.residual + at, 0, r.channels);
+    store_at(r.y + at, 0, y, r.channels);
+  }
+}
+
 /// The tiles of a range. `multiply` is a function that is not inlined, so that its sums get all the
 /// registers there are; it adds taps to a tile's sums, from kLanes pointers a tap.
 template <int V, typename In, typename Range>
-SRPO_INLINE void run_tiles(const Range& r, void (*multiply)(TileSums<V>&, const In* const*,
-                                                            const In*, int64_t, int64_t)) {
+SRPO_INLINE void run_tiles(
+    const Range& r, void (*multiply)(TileSums<V>&, const In* const*, const In*, int64_t, int64_t),
+    void (*multiply_line)(LineSums&, const In* const*, const In*, int64_t, int64_t)) {
   Walk<Range> walk(r, r.begin);
   TilePlaces places;
   TileSums<V> sums;
   const In* rows[kTapsAtOnce * kLanes];
-  for (int64_t at = r.begin; at < r.end; at += kRows<V>) {
-    const int count = static_cast<int>(r.end - at < kRows<V> ? r.end - at : kRows<V>);
+  constexpr bool kInLines = kLines && V == 1;
+  const bool lines =
+      kInLines && r.in_step_x == 1 && r.taps <= kMostLineTaps && r.C <= kMostLineChannels;
+  alignas(64) In copies[kInLines ? kMostLineTaps * kLinePixels * kMostLineChannels : 1];
+  for (int64_t at = r.begin; at < r.end;) {
+    if constexpr (kInLines)
+      if (lines && walk.j + kLinePixels <= r.grid_columns && at + kLinePixels <= r.end) {
+        run_line(r, walk, copies, multiply_line);
+        walk.skip(kLinePixels);
+        at += kLinePixels;
+        continue;
+      }
+    const int64_t rest =
+        lines && r.grid_columns - walk.j < r.end - at ? r.grid_columns - walk.j : r.end - at;
+    const int count = static_cast<int>(rest < kRows<V> ? rest : kRows<V>);
     place_tile<V>(places, walk, count);
     std::memset(&sums, 0, sizeof sums);
     for (int64_t first = 0; first < r.taps; first += kTapsAtOnce) {
@@ -153,6 +224,7 @@ SRPO_INLINE void run_tiles(const Range& r, void (*multiply)(TileSums<V>&, const 
       multiply(sums, rows, r.weights + first * r.C * 16 * V, taps, r.C);
     }
     store_tile(sums, places, r, count);
+    at += count;
   }
 }
 

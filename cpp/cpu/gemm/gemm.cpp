@@ -26,7 +26,8 @@ namespace {
 
 constexpr size_t kChunkBytes = size_t{8} << 20;  // packed B: a share of the last-level cache
 constexpr int64_t kNearBytes = 256 << 10;        // packed B that is near enough at any order
-constexpr int64_t kRowsOfTask = 192;    // with a block of K: a share of the second-level cache
+constexpr int64_t kRowsOfTask = 192;  // with a block of K: a share of the second-level cache
+constexpr int64_t kLineBytes = 64;
 constexpr int64_t kWidthToPackA = 256;  // columns of B from which packing A pays
 constexpr int64_t kRowsToPackB = 48;    // rows of A from which packing B that can be read pays
 
@@ -60,7 +61,7 @@ class Buffer {
   size_t size_ = 0;
 };
 
-thread_local Buffer packed_b, packed_a, tile_sums, staging;
+thread_local Buffer packed_b, packed_a, tile_sums;
 
 const GemmTables& tables() {
   static const auto& best = best_of(gemm_generic, gemm_avx2, gemm_avx512);
@@ -100,9 +101,9 @@ struct Plan {
 
 Plan plan_for(const Gemm& g) {
   const GemmKernel& kernel = kernel_for(g.dtype);
-  const bool a_along = g.a.data != nullptr && g.a.column_stride == 1;
-  const bool b_along = g.b.data != nullptr && g.b.row_stride == 1;
-  const bool b_across = g.b.data != nullptr && g.b.column_stride == 1;
+  const bool a_along = g.a.column_stride == 1;
+  const bool b_along = g.b.row_stride == 1;
+  const bool b_across = g.b.column_stride == 1;
   return {
       .g = g,
       .kernel = kernel,
@@ -131,22 +132,9 @@ bool reads_panel(const Plan& p, int64_t panel) {
 }
 
 void pack_b_panel(const Plan& p, char* to, int64_t batch, int64_t panel) {
-  const Gemm& g = p.g;
-  const GemmKernel& kernel = p.kernel;
-  const int64_t column = panel * kernel.nr, lines = columns_of(p, panel);
-  if (g.b.data != nullptr) {
-    kernel.pack_b(to, at(g.b, p, batch, 0, column), lines, g.K, g.b.column_stride, g.b.row_stride);
-    return;
-  }
-  constexpr int64_t kRows = 64;  // a multiple of every unit
-  char* staged = staging.room<char>(static_cast<size_t>(kRows * kernel.nr * p.input_bytes));
-  for (int64_t k = 0; k < g.K; k += kRows) {
-    const int64_t count = std::min(kRows, g.K - k);
-    for (int64_t i = 0; i < count; ++i)
-      g.b.rows.make(g.b.rows.context, batch, k + i, column, lines,
-                    staged + i * kernel.nr * p.input_bytes);
-    kernel.pack_b(to + k * kernel.nr * kernel.element_bytes, staged, lines, count, 1, kernel.nr);
-  }
+  const GemmOperand& b = p.g.b;
+  p.kernel.pack_b(to, at(b, p, batch, 0, panel * p.kernel.nr), columns_of(p, panel), p.g.K,
+                  b.column_stride, b.row_stride);
 }
 
 /// Rows [row, row + rows) and [k, k + depth) of A into panels of mr rows.
@@ -157,16 +145,8 @@ void pack_a_block(const Plan& p, char* to, int64_t batch, int64_t row, int64_t r
   const int64_t padded = ceil_div(depth, kernel.unit) * kernel.unit;
   for (int64_t i = 0; i < rows; i += kernel.mr) {
     const int64_t lines = std::min<int64_t>(kernel.mr, rows - i);
-    if (g.a.data != nullptr) {
-      kernel.pack_a(to, at(g.a, p, batch, row + i, k), lines, depth, g.a.row_stride,
-                    g.a.column_stride);
-    } else {
-      char* staged = staging.room<char>(static_cast<size_t>(kernel.mr * depth * p.input_bytes));
-      for (int64_t line = 0; line < lines; ++line)
-        g.a.rows.make(g.a.rows.context, batch, row + i + line, k, depth,
-                      staged + line * depth * p.input_bytes);
-      kernel.pack_a(to, staged, lines, depth, depth, 1);
-    }
+    kernel.pack_a(to, at(g.a, p, batch, row + i, k), lines, depth, g.a.row_stride,
+                  g.a.column_stride);
     to += kernel.mr * padded * kernel.element_bytes;
   }
 }
@@ -186,13 +166,25 @@ struct Task {
   const char* chunk;  // the first of its panels
 };
 
-void finish_tile(const Plan& p, const GemmOutput& output, int64_t batch, int64_t row,
-                 int64_t column, int64_t rows, int64_t columns, float* sums) {
-  const GemmEpilogue& own = p.g.epilogue;
-  if (own.run != nullptr)
-    own.run(own.context, batch, row, column, rows, columns, sums, p.kernel.nr);
-  else
-    p.finish(output, row, column, rows, columns, sums, p.kernel.nr);
+/// Asks for what finished sums are added to, so that it arrives while the tile is multiplied: its
+/// rows are too far apart for the hardware to guess.
+void fetch_addend(const Plan& p, const GemmOutput& output, int64_t row, int64_t column,
+                  int64_t rows, int64_t columns) {
+  const void* addend = output.accumulate ? output.out : output.residual;
+  if (addend == nullptr) return;
+  const int64_t bytes = static_cast<int64_t>(size_of(p.g.output_dtype));
+  const char* at = static_cast<const char*>(addend) + (row * output.stride + column) * bytes;
+  for (int64_t i = 0; i < rows; ++i, at += output.stride * bytes)
+    for (int64_t byte = 0; byte < columns * bytes; byte += kLineBytes)
+      __builtin_prefetch(at + byte);
+}
+
+/// Asks for the part of the next panel of B, `bytes` in all, that falls to this of `tiles` tiles.
+void fetch_share(const char* next, int64_t bytes, int64_t tile, int64_t tiles) {
+  const int64_t share = ceil_div(ceil_div(bytes, tiles), kLineBytes) * kLineBytes;
+  constexpr int kNearEnough = 2;  // the second-level cache
+  for (int64_t byte = tile * share; byte < std::min((tile + 1) * share, bytes); byte += kLineBytes)
+    __builtin_prefetch(next + byte, 0, kNearEnough);
 }
 
 void run_dots(const Plan& p, const Task& t) {
@@ -203,7 +195,7 @@ void run_dots(const Plan& p, const Task& t) {
     const int64_t column = panel * p.kernel.nr, columns = columns_of(p, panel);
     p.kernel.dot(sums, at(g.a, p, t.batch, t.row, 0), at(g.b, p, t.batch, 0, column), g.K, t.rows,
                  columns, g.a.row_stride, g.b.column_stride);
-    finish_tile(p, output, t.batch, t.row, column, t.rows, columns, sums);
+    p.finish(output, t.row, column, t.rows, columns, sums, p.kernel.nr);
   }
 }
 
@@ -234,14 +226,17 @@ void run_tiles(const Plan& p, const Task& t) {
       const int64_t rows = std::min<int64_t>(kernel.mr, t.row + t.rows - row);
       const bool in_place = reads_panel(p, panel);
       float* c = one_block ? sums : sums + (i * tiles + tile) * tile_size;
+      if (last) fetch_addend(p, output, row, column, rows, columns_of(p, panel));
+      const char* b = in_place ? at(g.b, p, t.batch, k, column)
+                               : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
+      if (!along_rows && !in_place && i + 1 < t.panels)
+        fetch_share(b + p.panel_bytes, padded * kernel.nr * kernel.element_bytes, tile, tiles);
       kernel.micro(c,
                    p.reads_a ? at(g.a, p, t.batch, row, k)
                              : a + tile * kernel.mr * padded * kernel.element_bytes,
-                   in_place ? at(g.b, p, t.batch, k, column)
-                            : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes,
-                   depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
+                   b, depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
                    k > 0);
-      if (last) finish_tile(p, output, t.batch, row, column, rows, columns_of(p, panel), c);
+      if (last) p.finish(output, row, column, rows, columns_of(p, panel), c, kernel.nr);
     };
     if (along_rows) {
       for (int64_t tile = 0; tile < tiles; ++tile)

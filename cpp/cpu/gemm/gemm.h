@@ -1,9 +1,8 @@
 // The matrix product of the cpu column: C = A B, batched, blocked, packed, on all threads.
 //
 //   A [batch, M, K], B [batch, K, N]   float32 or bfloat16, any strides, so that every transpose is
-//                                      the same call; or rows that a callback makes (GemmRows), so
-//                                      that a convolution is a product too
-//   C [batch, M, N]                    through GemmOutput, or through a callback (GemmEpilogue)
+//                                      the same call
+//   C [batch, M, N]                    through GemmOutput
 //
 // Sums run in float, along K in an order that depends on neither the number of threads nor the
 // place of the element. One call at a time: the caller is the stream's thread, outside
@@ -21,24 +20,13 @@
 
 namespace srpo::cpu {
 
-/// Makes rows of a matrix that is nowhere in memory: writes columns [column, column + count) of a
-/// row, in the operand's dtype, to `to`. Called from any thread. Runs of some hundred columns are
-/// asked for at a time. For a convolution a row of A is an output pixel and the columns are
-/// (tap, channel): copies of channels, and zeros outside the image.
-struct GemmRows {
-  const void* context = nullptr;
-  void (*make)(const void* context, int64_t batch, int64_t row, int64_t column, int64_t count,
-               void* to) = nullptr;
-};
-
 /// Element (i, j) of batch b is data[b * batch_stride + i * row_stride + j * column_stride], in
-/// elements; one of row_stride and column_stride is 1 for speed. Or `rows`, with data null.
+/// elements; one of row_stride and column_stride is 1 for speed.
 struct GemmOperand {
   const void* data = nullptr;
   int64_t row_stride = 0;
   int64_t column_stride = 0;
   int64_t batch_stride = 0;
-  GemmRows rows = {};
 };
 
 struct Gemm {
@@ -49,7 +37,6 @@ struct Gemm {
   GemmOperand a;
   GemmOperand b;
   GemmOutput output = {};
-  GemmEpilogue epilogue = {};  // if set, `output` is not used
 };
 
 void gemm(const Gemm& product);

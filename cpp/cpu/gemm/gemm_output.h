@@ -22,13 +22,4 @@ struct GemmOutput {
   int64_t rows_of_sample = 1;
 };
 
-/// Instead of GemmOutput, for an operation with an epilogue of its own: takes the finished sums of
-/// rows [row, row + rows) and columns [column, column + columns), `stride` floats a row. Called once
-/// an element, from any thread, and may overwrite the sums.
-struct GemmEpilogue {
-  const void* context = nullptr;
-  void (*run)(const void* context, int64_t batch, int64_t row, int64_t column, int64_t rows,
-              int64_t columns, float* sums, int64_t stride) = nullptr;
-};
-
 }  // namespace srpo::cpu

@@ -25,7 +25,8 @@ interface Case {
   upsample?: boolean;
 }
 
-// Odd on purpose, and on both sides of every tile: 2, 6 and 14 pixels by 16 and 32 channels.
+// Odd on purpose, and on both sides of every tile: 2, 6 and 12 pixels by 16 and 32 channels, and lines
+// of 16 pixels.
 const cases: readonly Case[] = [
   { name: "3x3", x: [2, 7, 9, 5], w: [19, 3, 3, 5] },
   { name: "3x3 to three channels", x: [1, 5, 6, 18], w: [3, 3, 3, 18] },
@@ -55,6 +56,19 @@ const cases: readonly Case[] = [
     stride: 3,
     padding: [0, 3, 2, 1],
     upsample: true,
+  },
+  { name: "3x3 on rows of more than 32 pixels", x: [2, 3, 35, 5], w: [7, 3, 3, 5] },
+  {
+    name: "3x3 on long rows of a doubled picture",
+    x: [1, 2, 17, 4],
+    w: [5, 3, 3, 4],
+    upsample: true,
+  },
+  {
+    name: "1x3 with a border wider than sixteen pixels",
+    x: [1, 2, 4, 2],
+    w: [3, 1, 3, 2],
+    padding: [1, 20, 0, 19],
   },
   { name: "one pixel", x: [1, 1, 1, 1], w: [1, 3, 3, 1] },
 ];

@@ -6,7 +6,9 @@ import type { FolderWriter } from "../../checkpoint/folder_writer.js";
 import { readJson, type Json } from "../../checkpoint/strict_json.js";
 import { readMetrics } from "../../train/metrics.js";
 import { modelIndex, schedulerConfig } from "../configs.js";
+import { styles, styleWords } from "../styles.js";
 import { modelOf } from "./loop.js";
+import { styledCaptions } from "./reward.js";
 
 /** A stage's training folder, and where its model goes. */
 export interface Given {
@@ -57,7 +59,12 @@ const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 function readme(provenance: Provenance, figures: Readonly<Record<string, Json>>): string {
   const of = (stage: string) => figures[stage] as Record<string, number>;
   const number = (stage: string, name: string) => of(stage)[name] ?? Number.NaN;
-  const words = Object.entries(of("reward")).filter(([name]) => name.startsWith("word/"));
+  const words = styles.flatMap((style) =>
+    styleWords[style].map(({ word, share }) => {
+      const seen = percent(share * styledCaptions);
+      return `${word} ${number("reward", `word/${word}`).toFixed(3)} (${seen})`;
+    }),
+  );
   const tells = Object.entries(of("reward")).filter(([name]) => name.startsWith("tells/"));
   const shown = (entries: readonly [string, number][], text: (value: number) => string) =>
     entries
@@ -78,7 +85,7 @@ Version ${provenance.version}, commit ${provenance.commit}. Figures are on held-
 | reward | style told by its control word | ${percent(number("reward", "style"))} |
 | | right caption above one wrong attribute | ${shown(tells, percent)} |
 | | raters' choice met | ${percent(number("reward", "preference"))} |
-| | cosine of a control word with its own style less others | ${shown(words, (v) => v.toFixed(3))} |
+| | cosine of a control word with its own style less others (share of that style's captions) | ${words.join(", ")} |
 | style judge | right on renders, on reconstructions | ${percent(number("judges/style", "renders"))}, ${percent(number("judges/style", "reconstructions"))} |
 | attribute judge | right on renders, on reconstructions | ${percent(number("judges/attributes", "renders"))}, ${percent(number("judges/attributes", "reconstructions"))} |
 | policy (\`transformer\`) | attributes as asked, by the attribute judge | ${percent(number("policy", "alignment"))} |

@@ -19,6 +19,8 @@ import type { Look, Stage, StepLoss } from "./stage.js";
 
 /** Pictures of one forward where nothing is learned. */
 export const eachForward = 32;
+/** Scenes of a look; the last one is at all that there are. */
+const lookedScenes = 100;
 /** Scenes that the picture of reconstructions shows. */
 const shown = 6;
 
@@ -89,19 +91,21 @@ export class AutoencoderStage implements Stage {
     return { loss, metrics: { square, absolute, gradient, kl } };
   }
 
-  async look(): Promise<Look> {
+  async look({ last }: { last: boolean }): Promise<Look> {
     const { validation } = this;
+    const scenes = Math.min(last ? Infinity : lookedScenes, validation.scenes.length);
+    const size = scenes * styles.length;
     const sums = styles.map(() => 0);
-    for (let first = 0; first < validation.size; first += eachForward) {
+    for (let first = 0; first < size; first += eachForward) {
       using scope = tensorScope();
       void scope;
-      const count = Math.min(eachForward, validation.size - first);
+      const count = Math.min(eachForward, size - first);
       const places = Array.from({ length: count }, (_, i) => first + i);
       const pictures = validation.batch(places);
       const psnr = await psnrOf(reconstruct(this.#model, pictures), pictures);
       psnr.forEach((value, i) => (sums[(first + i) % styles.length]! += value));
     }
-    const each = sums.map((sum) => sum / validation.scenes.length);
+    const each = sums.map((sum) => sum / scenes);
     const figures = {
       psnr: each.reduce((sum, value) => sum + value, 0) / styles.length,
       ...Object.fromEntries(styles.map((style, i) => [`psnr/${style}`, each[i]!])),
@@ -172,7 +176,7 @@ export class AutoencoderStage implements Stage {
 export async function reconstructHalf(
   pool: PicturePool,
   model: Autoencoder,
-  { onDone, signal }: { onDone?: (done: number, total: number) => void; signal?: AbortSignal } = {},
+  { onDone, signal }: { onDone?: (done: number) => void; signal?: AbortSignal } = {},
 ): Promise<void> {
   const half = Array.from({ length: pool.size }, (_, place) => place).filter((place) =>
     isReconstruction(place),
@@ -183,7 +187,7 @@ export async function reconstructHalf(
     void scope;
     const places = half.slice(first, first + eachForward);
     pool.replace(places, await reconstruct(model, pool.batch(places)).read());
-    onDone?.(first + places.length, half.length);
+    onDone?.(first + places.length);
   }
 }
 

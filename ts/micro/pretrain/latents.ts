@@ -57,7 +57,7 @@ export class LatentPool {
         new Uint16Array(total * tokens * channels),
       );
       pool.bits.set(new Uint16Array(await packed.readBytes()), first * tokens * channels);
-      onDrawn?.(first + places.length, total);
+      onDrawn?.(first + places.length);
     }
     return pool!;
   }

@@ -7,6 +7,7 @@ import { ClipTokenizer, T5Tokenizer } from "../../text/index.js";
 import { captionTokens } from "../captions.js";
 import { Progress } from "../../train/progress.js";
 import type { Split } from "../scenes.js";
+import { styles } from "../styles.js";
 import type { JudgeKind } from "../judges/config.js";
 import { Judge } from "../judges/judge.js";
 import { reconstructHalf } from "./autoencoder.js";
@@ -43,15 +44,12 @@ export class Materials {
 
   /** Scenes 0 to count - 1 of a split in all styles. */
   async pictures(split: Split, count: number): Promise<PicturePool> {
-    let progress: Progress | undefined;
+    const progress = this.progress(`pictures drawn (${split})`, count * styles.length);
     const pool = await PicturePool.draw(split, count, {
       signal: this.signal,
-      onDrawn: (done, total) => {
-        progress ??= this.progress(`pictures drawn (${split})`, total);
-        progress.update(done);
-      },
+      onDrawn: (done) => progress.update(done),
     });
-    progress?.end();
+    progress.end();
     return pool;
   }
 
@@ -59,17 +57,14 @@ export class Materials {
   async mixedPictures(split: Split, count: number): Promise<PicturePool> {
     const pool = await this.pictures(split, count);
     const model = await this.autoencoder();
-    let progress: Progress | undefined;
+    const progress = this.progress(`pictures reconstructed (${split})`, pool.size / 2);
     try {
       await reconstructHalf(pool, model, {
         signal: this.signal,
-        onDone: (done, total) => {
-          progress ??= this.progress(`pictures reconstructed (${split})`, total);
-          progress.update(done);
-        },
+        onDone: (done) => progress.update(done),
       });
     } finally {
-      progress?.end();
+      progress.end();
       model.dispose();
     }
     return pool;
@@ -99,15 +94,13 @@ export class Materials {
     const clipTokenizer = await this.clipTokenizer("hf");
     const t5Tokenizer = await this.t5Tokenizer();
     const autoencoder = await this.autoencoder();
-    let progress: Progress | undefined;
-    const training = await LatentPool.encode(autoencoder, "training", this.settings.scenes.policy, {
+    const { policy: count } = this.settings.scenes;
+    const progress = this.progress("pictures encoded (training)", count * styles.length);
+    const training = await LatentPool.encode(autoencoder, "training", count, {
       signal: this.signal,
-      onDrawn: (done, total) => {
-        progress ??= this.progress("pictures encoded (training)", total);
-        progress.update(done);
-      },
+      onDrawn: (done) => progress.update(done),
     });
-    progress?.end();
+    progress.end();
     const judge = (kind: JudgeKind) =>
       Judge.open(modelOf(path.join(folderOf(this.place, "judges"), kind)));
     const judges = { style: await judge("style"), attributes: await judge("attributes") };

@@ -13,7 +13,7 @@ const chunk = 64;
 export interface PoolOptions {
   seed?: bigint;
   /** Told after every chunk how many pictures there are. */
-  onDrawn?: (done: number, total: number) => void;
+  onDrawn?: (done: number) => void;
   signal?: AbortSignal;
 }
 
@@ -53,7 +53,7 @@ export class PicturePool {
         { size: side, dtype: "uint8" },
       );
       pixels.set(new Uint8Array(await drawn.readBytes()), first * pictureSize);
-      onDrawn?.(first + places.length, count * styles.length);
+      onDrawn?.(first + places.length);
     }
     return new PicturePool(scenes, pixels);
   }

@@ -31,7 +31,7 @@ import type { Look, Stage, StepLoss } from "./stage.js";
 import { applyLook, drawPair } from "./taste.js";
 
 /** The share of captions with a style word. */
-const styled = 0.7;
+export const styledCaptions = 0.7;
 /** From this share of the run on, raters are heard every second step. */
 const tuningFrom = 0.7;
 /** Of the preference loss, softplus(-40 (cos preferred - cos other)). */
@@ -103,7 +103,7 @@ export class RewardStage implements Stage {
         const { plain, words } = captionOf(training.scenes[scene]!, draws.below(65_536));
         const word = words[styles[style]!];
         places.push(scene * styles.length + style);
-        captions.push(draws.uniform() < styled ? withStyleWord(word, plain) : plain);
+        captions.push(draws.uniform() < styledCaptions ? withStyleWord(word, plain) : plain);
       }
     }
     return { places, captions };

@@ -1,0 +1,52 @@
+// Updates do not grow memory: neither the process's nor the pool's.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { suite } from "uvu";
+import { initMicro } from "../../ts/micro/init.js";
+import { memoryOf } from "../../ts/tensor/device.js";
+import { trainConfig } from "../../ts/train/config.js";
+import { Trainer } from "../../ts/train/trainer.js";
+
+const updates = 300;
+const warm = 60;
+const test = suite("memory");
+
+/** The middle one: a garbage collector's peaks say nothing. */
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+test(`${updates} updates after the first ${warm} leave memory as it was`, async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "srpo-memory-"));
+  try {
+    const model = path.join(folder, "micro");
+    const texts = ["a red fox in the snow", "an old boat on a quiet lake", "rain on a window"];
+    await initMicro(model, { seed: 0n, dtype: "float32", texts });
+    const small = { height: 16, width: 16, batch: 1, microBatch: 1, rolloutSteps: 1, ema: 0.9 };
+    const config = trainConfig([{ name: "test", values: { model, preset: "micro", ...small } }]);
+    const trainer = await Trainer.create(config);
+    const rss: number[] = [];
+    const inUse: number[] = [];
+    const cached: number[] = [];
+    for (let step = 1; step <= warm + updates; ++step) {
+      // The list's prompts again and again: each is encoded once and kept.
+      await trainer.update(1 + (step % 30));
+      const pool = memoryOf("cpu");
+      rss.push(process.memoryUsage.rss());
+      inUse.push(pool.inUse);
+      cached.push(pool.cached);
+    }
+    trainer.dispose();
+    assert.equal(inUse.at(-1), inUse[warm], "the pool's memory in use");
+    assert.equal(cached.at(-1), cached[warm], "the pool's memory kept for reuse");
+    const [before, after] = [median(rss.slice(warm, 2 * warm)), median(rss.slice(-warm))];
+    // The heap's own ups and downs are a few MB; a leak of one latent an update would be more.
+    assert.ok(after - before < 16e6, `${before} bytes, then ${after}`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.run();
