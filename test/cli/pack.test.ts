@@ -48,7 +48,13 @@ test("unpacked elsewhere: doctor, init, train, bench, and the library", () => {
   const own = path.join(home, "package");
   const modules = path.join(home, "node_modules");
   symlinkSync(own, path.join(modules, "srpo-native"));
-  symlinkSync(path.join(packageRoot, "node_modules"), path.join(own, "node_modules"));
+  // Only what npm would install with it.
+  const { dependencies } = JSON.parse(readFileSync(path.join(own, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  mkdirSync(path.join(own, "node_modules"));
+  for (const name of Object.keys(dependencies))
+    symlinkSync(path.join(packageRoot, "node_modules", name), path.join(own, "node_modules", name));
   mkdirSync(path.join(own, "build/Release"), { recursive: true });
   const addon = "build/Release/srpo_native.node";
   cpSync(path.join(packageRoot, addon), path.join(own, addon));
