@@ -22,8 +22,15 @@ export const packageVersion: string = (
   JSON.parse(readFileSync(path.join(packageRoot, "package.json"), "utf8")) as { version: string }
 ).version;
 
-/** Where the build puts the addon. */
-export const addonPath: string = path.join(packageRoot, "build", "Release", "srpo_native.node");
+/**
+ * Where the build puts the addon. For development, SRPO_ADDON names another build of it: one with
+ * sanitizers (`cmake -S . -B build-asan -DSRPO_SANITIZE=ON && cmake --build build-asan`, then
+ * `SRPO_ADDON=build-asan/srpo_native.node LD_PRELOAD=$(g++ -print-file-name=libasan.so)
+ * ASAN_OPTIONS=detect_leaks=0 node test/run.mjs ops/`).
+ */
+export const addonPath: string = path.resolve(
+  process.env["SRPO_ADDON"] ?? path.join(packageRoot, "build", "Release", "srpo_native.node"),
+);
 
 function whyNot(): string {
   const file = path.join(packageRoot, "build", "why-not.txt");
