@@ -23,7 +23,9 @@ SRPO_INLINE f32x16 power_of_two(f32x16 x) {
   p = p * r + 2.4022651e-1f;
   p = p * r + 6.9314718e-1f;
   p = p * r + 1.f;
-  return (f32x16)((i32x16)p + ((i32x16)shifted << 23));  // at -127: 1 with no exponent left, 0
+  // Unsigned: with an x that is no number the sum wraps.
+  using bits = std::uint32_t __attribute__((vector_size(64)));
+  return (f32x16)((bits)p + ((bits)shifted << 23));  // at -127: 1 with no exponent left, 0
 }
 SRPO_INLINE float power_of_two(float x) {
   return power_of_two(splat(x))[0];

@@ -18,6 +18,8 @@ void require_remainder(const char* op, const TensorView& remainder, const Tensor
   require_shape(op, "remainder", remainder, {n, 2});
   require_dtype(op, "remainder", remainder, DType::kUInt8);
   require_same_device(op, "remainder", remainder, weights);
+  if (reinterpret_cast<uintptr_t>(remainder.pointer) % 2 != 0)
+    refuse("ERR_SHAPE", op, "remainder", "a view that begins at an even byte", "an odd one");
 }
 
 void split_master(const SplitMaster& op, Stream& stream) {
