@@ -115,7 +115,7 @@ test("a file in the folder's place, or in its parent's", async () => {
   for (const place of [path.join(file, "step"), path.join(file, "deeper", "step")])
     await assert.rejects(saveFolder(place, two), {
       code: "ERR_CHECKPOINT",
-      message: `${path.dirname(place)}: write: expected a folder, got a file in its place${place.includes("deeper") ? " (ENOTDIR)" : ""}`,
+      message: `${file}: write: expected a folder, got a file in its place`,
     });
   assert.equal(readFileSync(file, "utf8"), "mine");
 });
