@@ -11,7 +11,7 @@ import { affine, packLatent, sub } from "../../ts/ops/index.js";
 import { memoryOf, synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
-import { forEachDevice, leaf, randn, relativeError } from "../support/index.js";
+import { forEachDevice, leaf, memoryInUse, randn, relativeError } from "../support/index.js";
 import {
   accumulate,
   batchOf,
@@ -201,6 +201,7 @@ forEachDevice("Srpo", (test, device) => {
   test("a term's tensors are freed before the next, the batch's with its scope", async () => {
     const model = await tiny(device);
     const srpo = srpoOf(model, tinyOptions);
+    await memoryInUse(device);
     const inUse: number[] = [];
     for (const step of [1, 2, 3, 4, 5, 6]) {
       using scope = tensorScope();

@@ -13,10 +13,10 @@ import { t5Config } from "../../ts/models/t5/config.js";
 import { T5Encoder } from "../../ts/models/t5/model.js";
 import { initializeParameters } from "../../ts/nn/init.js";
 import type { ParameterSet } from "../../ts/nn/parameter_set.js";
-import { memoryOf, synchronize, type Device } from "../../ts/tensor/device.js";
+import type { Device } from "../../ts/tensor/device.js";
 import { tidy } from "../../ts/tensor/scope.js";
 import type { Tensor } from "../../ts/tensor/tensor.js";
-import { forEachDevice, leaf, randn, relativeError } from "../support/index.js";
+import { forEachDevice, leaf, memoryInUse, randn, relativeError } from "../support/index.js";
 
 const flux = fluxConfig({
   num_layers: 2,
@@ -175,11 +175,9 @@ forEachDevice("recompute", (test, device) => {
     const inputs = fluxInputs(device);
     const run = () => tidy(() => noGrad(() => model.forward(inputs)));
     run();
-    await synchronize(device);
-    const before = memoryOf(device).inUse;
+    const before = await memoryInUse(device);
     const y = run();
-    await synchronize(device);
-    const kept = memoryOf(device).inUse - before;
+    const kept = (await memoryInUse(device)) - before;
     assert.ok(kept <= 4096 + 4 * y.size, `${kept} bytes kept for ${y.size} numbers`);
     model.dispose();
   });

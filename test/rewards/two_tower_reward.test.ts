@@ -10,11 +10,10 @@ import { TwoTower } from "../../ts/models/clip/two_tower.js";
 import { tensorsToWrite } from "../../ts/nn/save.js";
 import { affine, clamp } from "../../ts/ops/index.js";
 import { TwoTowerReward } from "../../ts/rewards/two_tower_reward.js";
-import { memoryOf } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
 import { writeLearnedClip } from "../../ts/text/index.js";
-import { forEachDevice, leaf, randn, relativeError } from "../support/index.js";
+import { forEachDevice, leaf, memoryInUse, randn, relativeError } from "../support/index.js";
 import { captions, drawWeights, tiny, tinyTokenizer } from "../methods/tiny.js";
 
 const hfJson = (vocabulary: number) => ({
@@ -155,10 +154,10 @@ forEachDevice("TwoTowerReward", (test, device) => {
     };
     const first = await read();
     assert.equal(encoded, 2);
-    const before = memoryOf(device).inUse;
+    const before = await memoryInUse(device);
     const second = await read();
     assert.equal(encoded, 2);
-    assert.equal(memoryOf(device).inUse, before);
+    assert.equal(await memoryInUse(device), before);
     assert.deepEqual(second, first);
     assert.deepEqual(first.slice(0, 6), first.slice(12));
     const length = Math.sqrt(first.slice(0, 6).reduce((sum, x) => sum + x * x, 0));

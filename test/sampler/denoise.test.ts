@@ -5,7 +5,7 @@ import { shiftedSigmas } from "../../ts/sampler/schedule.js";
 import { memoryOf, synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
-import { forEachDevice, leaf, randn, relativeError } from "../support/index.js";
+import { forEachDevice, leaf, memoryInUse, randn, relativeError } from "../support/index.js";
 
 forEachDevice("denoise", (test, device) => {
   const noise = () => randn([2, 5, 12], { device, seed: 1 });
@@ -47,6 +47,7 @@ forEachDevice("denoise", (test, device) => {
 
   test("nothing is recorded, and memory does not grow with the steps", async () => {
     const weight = leaf(tensor([0.5], [1], { device }));
+    await memoryInUse(device);
     const used: number[] = [];
     for (const steps of [3, 3, 60]) {
       using scope = tensorScope();

@@ -3,7 +3,7 @@ import { add } from "../../ts/ops/index.js";
 import { memoryOf, synchronize } from "../../ts/tensor/device.js";
 import { release, tensorScope, tidy } from "../../ts/tensor/scope.js";
 import { tensor, zeros } from "../../ts/tensor/tensor.js";
-import { forEachDevice, randn } from "../support/index.js";
+import { forEachDevice, memoryInUse, randn } from "../support/index.js";
 
 forEachDevice("tensors and scopes", (test, device) => {
   test("values come back as they went, in every dtype", async () => {
@@ -64,7 +64,7 @@ forEachDevice("tensors and scopes", (test, device) => {
       for (let i = 0; i < 10; ++i) t = add(t, t);
     };
     round();
-    await synchronize(device);
+    await memoryInUse(device);
     const before = memoryOf(device);
     for (let i = 0; i < 1000; ++i) {
       round();

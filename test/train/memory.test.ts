@@ -3,20 +3,16 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { suite } from "uvu";
 import { initMicro } from "../../ts/micro/init.js";
 import { memoryOf } from "../../ts/tensor/device.js";
 import { trainConfig } from "../../ts/train/config.js";
 import { Trainer } from "../../ts/train/trainer.js";
+import { collectGarbage } from "../support/index.js";
 
 const updates = 300;
 const warm = 60;
 const test = suite("memory");
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 /** The middle one: a garbage collector's peaks say nothing. */
 function median(values: readonly number[]): number {
