@@ -20,8 +20,8 @@
 
 #include "cpp/cpu/attention/qkv_norm_rope_kernels.h"
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

@@ -11,7 +11,6 @@
 #include <cstring>
 #include <vector>
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 
 namespace srpo::cpu {

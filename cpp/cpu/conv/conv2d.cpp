@@ -24,8 +24,8 @@
 #include "cpp/cpu/conv/conv2d_plan.h"
 #include "cpp/cpu/gemm/gemm.h"
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

@@ -4,7 +4,6 @@
 
 #include "cpp/cpu/elementwise/add_kernels.h"
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/ops/elementwise/cast.h"
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "cpp/cpu/elementwise/map.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 
 namespace srpo::cpu {

@@ -8,9 +8,9 @@
 #include "cpp/ops/elementwise/gated_residual.h"
 
 #include "cpp/cpu/elementwise/map.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/row_sums.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

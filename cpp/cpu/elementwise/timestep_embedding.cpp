@@ -10,8 +10,6 @@
 
 #include <cmath>
 
-#include "cpp/cpu/op_table.h"
-
 namespace srpo::cpu {
 
 void timestep_embedding(const TimestepEmbedding& op, Stream&) {

@@ -4,8 +4,8 @@
 #include "cpp/ops/elementwise/unary.h"
 
 #include "cpp/cpu/elementwise/map.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

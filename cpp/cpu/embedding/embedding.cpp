@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "cpp/core/check.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

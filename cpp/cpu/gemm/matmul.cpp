@@ -3,7 +3,6 @@
 #include "cpp/ops/gemm/matmul.h"
 
 #include "cpp/cpu/gemm/gemm.h"
-#include "cpp/cpu/op_table.h"
 
 namespace srpo::cpu {
 namespace {

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "cpp/cpu/layout/copy_pieces.h"
-#include "cpp/cpu/op_table.h"
 
 namespace srpo::cpu {
 

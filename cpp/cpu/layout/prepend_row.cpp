@@ -5,7 +5,6 @@
 #include "cpp/ops/layout/prepend_row.h"
 
 #include "cpp/cpu/layout/copy_pieces.h"
-#include "cpp/cpu/op_table.h"
 
 namespace srpo::cpu {
 

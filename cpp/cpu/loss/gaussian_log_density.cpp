@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/reduce.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

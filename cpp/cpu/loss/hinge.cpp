@@ -3,7 +3,7 @@
 
 #include "cpp/ops/loss/hinge.h"
 
-#include "cpp/cpu/op_table.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

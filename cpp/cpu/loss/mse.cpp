@@ -2,8 +2,8 @@
 
 #include "cpp/ops/loss/mse.h"
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/reduce.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

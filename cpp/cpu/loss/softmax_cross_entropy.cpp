@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "cpp/core/check.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

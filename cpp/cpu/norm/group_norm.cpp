@@ -19,8 +19,8 @@
 
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/norm/group_norm_kernels.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

@@ -15,9 +15,9 @@
 
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/norm/rms_norm_kernels.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/row_sums.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

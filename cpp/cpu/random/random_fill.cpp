@@ -6,9 +6,9 @@
 #include <cstring>
 
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/random/random_fill_kernels.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

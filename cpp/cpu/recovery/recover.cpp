@@ -8,8 +8,8 @@
 
 #include "cpp/ops/recovery/recover.h"
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

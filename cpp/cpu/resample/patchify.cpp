@@ -3,8 +3,8 @@
 
 #include "cpp/ops/resample/patchify.h"
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

@@ -12,8 +12,8 @@
 #include <memory>
 #include <vector>
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

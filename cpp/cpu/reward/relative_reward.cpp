@@ -13,8 +13,8 @@
 #include <cmath>
 #include <vector>
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/reduce.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 namespace {

@@ -11,10 +11,10 @@
 #include <cstring>
 
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/random/random_fill_kernels.h"
 #include "cpp/cpu/update/adamw_step_kernels.h"
+#include "cpp/cpu/visit.h"
 #include "cpp/ops/update/clip.h"
 
 namespace srpo::cpu {

@@ -2,8 +2,8 @@
 
 #include "cpp/ops/update/clip.h"
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/visit.h"
 
 namespace srpo::cpu {
 

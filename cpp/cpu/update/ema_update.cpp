@@ -3,7 +3,6 @@
 #include "cpp/ops/update/ema_update.h"
 
 #include "cpp/cpu/isa.h"
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/update/adamw_step_kernels.h"
 

@@ -2,7 +2,6 @@
 
 #include "cpp/ops/update/master.h"
 
-#include "cpp/cpu/op_table.h"
 #include "cpp/cpu/parallel.h"
 
 namespace srpo::cpu {
