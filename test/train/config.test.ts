@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "uvu";
 import { directAlign, srpoHps, srpoPickScore } from "../../ts/methods/presets.js";
-import {
-  directAlignOptions,
-  srpoOptions,
-  trainConfig,
-  trainSchema,
-} from "../../ts/train/config.js";
+import { trainConfig, trainSchema } from "../../ts/train/config.js";
+import { directAlignOptions, srpoOptions } from "../../ts/train/methods.js";
 import { flagOf, jsonSchema } from "../../ts/train/schema.js";
 
 const config = (values: Record<string, unknown>) => trainConfig([{ name: "--", values }]);

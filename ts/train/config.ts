@@ -1,9 +1,8 @@
 // Every option of `train`, once: flags, YAML keys, help and checks come from this table.
 import path from "node:path";
-import type { DirectAlignOptions } from "../methods/direct_align.js";
-import { directAlign, srpoHps, srpoPickScore } from "../methods/presets.js";
-import type { SrpoOptions } from "../methods/srpo.js";
+import { directAlign, srpoHps } from "../methods/presets.js";
 import { timestepRoundings } from "../sampler/timestep.js";
+import { presetOptions } from "./presets.js";
 import { resolve, type Schema, type Source, type Values } from "./schema.js";
 
 const d = srpoHps;
@@ -91,38 +90,17 @@ export const trainSchema = {
 
 export type TrainConfig = Values<typeof trainSchema>;
 
-const presets: Readonly<Record<string, Partial<TrainConfig>>> = {
-  hps: {},
-  pickscore: {
-    window: srpoPickScore.window.range,
-    rolloutGuidance: srpoPickScore.rolloutGuidance,
-    discountPositive: srpoPickScore.discountPositive,
-    discountNegative: srpoPickScore.discountNegative,
-  },
-  // For the micro folders that `init micro` writes: the same method at a size for a laptop.
-  micro: {
-    height: 64,
-    width: 64,
-    batch: 8,
-    microBatch: 8,
-    rolloutSteps: 8,
-    sampleSteps: 12,
-    lr: 3e-5,
-    recompute: false,
-    recomputeVae: false,
-  },
-};
-
 /**
- * The resolved configuration of a run: defaults, the preset, then each source in turn.
+ * The resolved configuration of a run: defaults, the preset as its method has it, then each source in turn.
  *
  * @throws SrpoError ERR_CONFIG that names every wrong value at once
  */
 export function trainConfig(sources: readonly Source[]): TrainConfig {
-  const preset = sources.findLast((source) => source.values["preset"] !== undefined);
-  const name = preset?.values["preset"];
-  const start = typeof name === "string" && Object.hasOwn(presets, name) ? presets[name] : {};
-  return resolve(trainSchema, [{ name: "preset", values: start ?? {} }, ...sources]);
+  const last = (name: "preset" | "method"): unknown =>
+    sources.findLast(({ values }) => values[name] !== undefined)?.values[name] ??
+    trainSchema[name].default;
+  const values = presetOptions(last("preset"), last("method"));
+  return resolve(trainSchema, [{ name: "preset", values }, ...sources]);
 }
 
 /** The same configuration wherever the next command is started: paths made absolute. */
@@ -132,37 +110,4 @@ export function withFullPaths(config: TrainConfig): TrainConfig {
     return "path" in spec && typeof value === "string" ? [[name, path.resolve(value)]] : [];
   });
   return { ...config, ...(Object.fromEntries(full) as Partial<TrainConfig>) };
-}
-
-/** What both methods have: where they step, and how a rollout goes. */
-function stepOptions(config: TrainConfig) {
-  return {
-    window: {
-      shift: config.shift,
-      tableSteps: config.windowTable,
-      range: [config.window[0]!, config.window[1]!],
-      length: config.windowLength,
-      groundtruthRatio: config.groundtruthRatio,
-    },
-    rolloutSteps: config.rolloutSteps,
-    rolloutGuidance: config.rolloutGuidance,
-    guidance: config.guidance,
-  } as const;
-}
-
-export function directAlignOptions(config: TrainConfig): DirectAlignOptions {
-  const { injections, discountShift } = config;
-  return { ...stepOptions(config), injections, discountShift };
-}
-
-export function srpoOptions(config: TrainConfig): SrpoOptions {
-  return {
-    ...stepOptions(config),
-    discountPositive: [config.discountPositive[0]!, config.discountPositive[1]!],
-    discountNegative: [config.discountNegative[0]!, config.discountNegative[1]!],
-    margin: config.margin,
-    branches: config.branches,
-    branchesTogether: config.branchesTogether,
-    controlWords: { positive: config.positiveWords, negative: config.negativeWords },
-  };
 }

@@ -3,10 +3,9 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
 import { listImages, loadImages } from "../data/images.js";
-import type { Method } from "../methods/method.js";
-import { DirectAlign } from "../methods/direct_align.js";
 import { draws } from "../methods/draws.js";
-import { Srpo } from "../methods/srpo.js";
+import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
+import type { Method } from "../methods/method.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
 import type { Flux } from "../models/flux/model.js";
@@ -20,9 +19,9 @@ import { TwoTowerReward } from "../rewards/two_tower_reward.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { directAlignOptions, srpoOptions, type TrainConfig } from "./config.js";
+import type { TrainConfig } from "./config.js";
+import { checkMethod, methodOf } from "./methods.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
-import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
 
 export interface Setup {
   model: Flux;
@@ -113,28 +112,6 @@ function offline(
   };
 }
 
-function methodOf(
-  config: TrainConfig,
-  parts: {
-    policy: FluxPolicy;
-    decoder: AutoencoderDecoder;
-    reward: TwoTowerReward;
-    shape: readonly [tokens: number, channels: number];
-    device: Device;
-  },
-): Method {
-  const { policy, decoder, reward, shape, device } = parts;
-  const [tokens, channels] = shape;
-  const drawn = draws({ seed: BigInt(config.seed), noise: config.noise, tokens, channels, device });
-  const all = { policy, decoder, reward, ...drawn };
-  switch (config.method) {
-    case "srpo":
-      return new Srpo(srpoOptions(config), all);
-    case "direct-align":
-      return new DirectAlign(directAlignOptions(config), all);
-  }
-}
-
 /**
  * Loads everything that a run needs and checks that it fits together, before anything is written.
  *
@@ -151,6 +128,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       "ERR_CONFIG",
       "prompts: expected none beside images, whose captions they are, got both",
     );
+  checkMethod(config);
   requireParts(root, ["transformer", "vae"]);
   const rewardFolder = config.reward ?? path.join(root, "reward");
   if (!existsSync(rewardFolder))
@@ -192,18 +170,20 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       { timesteps: config.timesteps, recompute: config.recompute },
     );
     const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
-    const shape = [(h * w) / 4, model.config.inChannels] as const;
+    const [tokens, channels] = [(h * w) / 4, model.config.inChannels];
+    const { seed, noise } = config;
+    const drawn = draws({ seed: BigInt(seed), noise, tokens, channels, device });
     return {
       model,
       policy,
       decoder,
       data,
       sampleData,
-      method: methodOf(config, { policy, decoder, reward, shape, device }),
+      method: methodOf(config, { policy, decoder, reward, ...drawn }),
       clean: real?.clean,
       version: packageVersion,
-      tokens: shape[0],
-      channels: shape[1],
+      tokens,
+      channels,
       dispose,
     };
   } catch (error) {

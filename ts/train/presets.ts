@@ -1,0 +1,43 @@
+// What `--preset` stands for, by method: the options that differ from the schema's defaults, which are
+// SRPO's with HPS.
+import { srpoPickScore } from "../methods/presets.js";
+import type { TrainConfig } from "./config.js";
+
+type Options = Readonly<Partial<TrainConfig>>;
+type Preset = TrainConfig["preset"];
+
+const presets: Readonly<Record<Preset, Options>> = {
+  hps: {},
+  pickscore: {
+    window: srpoPickScore.window.range,
+    rolloutGuidance: srpoPickScore.rolloutGuidance,
+    discountPositive: srpoPickScore.discountPositive,
+    discountNegative: srpoPickScore.discountNegative,
+  },
+  // For the micro folders that `init micro` writes: the same method at a size for a laptop.
+  micro: {
+    height: 64,
+    width: 64,
+    batch: 8,
+    microBatch: 8,
+    rolloutSteps: 8,
+    sampleSteps: 12,
+    lr: 3e-5,
+    recompute: false,
+    recomputeVae: false,
+  },
+};
+
+// Laid over the preset where a method's published values are others.
+const ofMethod: Readonly<
+  Partial<Record<TrainConfig["method"], Readonly<Partial<Record<Preset, Options>>>>>
+> = {};
+
+/** The options of a preset for a method; nothing for a name that is neither. */
+export function presetOptions(preset: unknown, method: unknown): Options {
+  const known = (name: unknown, table: object) =>
+    typeof name === "string" && Object.hasOwn(table, name);
+  if (!known(preset, presets)) return {};
+  const own = known(method, ofMethod) ? ofMethod[method as TrainConfig["method"]] : undefined;
+  return { ...presets[preset as Preset], ...own?.[preset as Preset] };
+}
