@@ -12,10 +12,11 @@
 import { noGrad } from "../autograd/tape.js";
 import { mean, mul, sum } from "../ops/index.js";
 import { tensorScope } from "../tensor/scope.js";
-import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
+import { tensor, type Tensor } from "../tensor/tensor.js";
 import type { Draws } from "./draws.js";
 import { recoverImage, rollout } from "./known_noise.js";
 import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
+import { plainReward } from "./picture.js";
 import { Window, type WindowOptions } from "./window.js";
 
 export interface DirectAlignOptions {
@@ -83,10 +84,7 @@ export class DirectAlign implements Method {
     });
     const known = { clean, noise, features: batch.features };
     const { image } = recoverImage(this.parts, known, plans, this.options.guidance);
-    const caption = this.parts.reward.textFeatures(batch.captions);
-    const none = zeros(caption.shape, caption);
-    const plain = indices.map(() => 0);
-    const reward = this.parts.reward.score(image, caption, none, plain);
+    const reward = plainReward(this.parts.reward, image, batch.captions);
     const each = -batch.share / (indices.length * this.options.injections);
     const weights = Float32Array.from(indices, (m) => each * this.discount(m));
     const loss = sum(mul(reward, tensor(weights, reward.shape, { device: reward.device })));

@@ -2,7 +2,7 @@ import { noGrad } from "../autograd/tape.js";
 import { gridOf, picturesOf } from "../data/grid.js";
 import type { Picture } from "../data/png.js";
 import type { LatentDecoder, Policy, PromptFeatures } from "../methods/method.js";
-import { affine, clamp, recover } from "../ops/index.js";
+import { pictureOf } from "../methods/picture.js";
 import { denoise } from "../sampler/denoise.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -32,14 +32,7 @@ export async function sampleImages(
     return policy.velocity(x, all, features, guidance);
   };
   const clean = await denoise(velocity, noise, sigmas, onStep === undefined ? {} : { onStep });
-  return scope.keep(
-    noGrad(() => {
-      const g = Array.from({ length: noise.dim(0) }, () => 0);
-      // A step of no length: unpacks and unscales the latents alone.
-      const latent = recover(clean, noise, clean, { ...decoder, g });
-      return clamp(affine(decoder.decode(latent), 0.5, 0.5), 0, 1);
-    }),
-  );
+  return scope.keep(noGrad(() => pictureOf(decoder, clean)));
 }
 
 /** Pictures [B, H, W, 3] as one, in about a square. */

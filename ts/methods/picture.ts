@@ -1,0 +1,38 @@
+// What methods do with the end of a rollout: a picture of it, and the plain reward of that.
+import { affine, clamp, unpackLatent } from "../ops/index.js";
+import { zeros, type Tensor } from "../tensor/tensor.js";
+import type { LatentDecoder, RelativeReward } from "./method.js";
+
+/**
+ * Pictures of latents, `clamp(0.5 D(latents / scalingFactor + shiftFactor) + 0.5, 0, 1)`; differentiable.
+ *
+ * @param latents - [B, L, 4C] packed, scaled as the policy sees them
+ * @returns [B, H, W, 3] in [0, 1], the decoder's dtype
+ */
+export function pictureOf(decoder: LatentDecoder, latents: Tensor): Tensor {
+  const { scalingFactor, shiftFactor } = decoder;
+  const latent = affine(unpackLatent(latents, decoder), 1 / scalingFactor, shiftFactor);
+  return clamp(affine(decoder.decode(latent), 0.5, 0.5), 0, 1);
+}
+
+/**
+ * `scale * phi(image) . C(caption)`, [B] float32: the relative reward with nothing unwanted and k 0;
+ * differentiable in the picture.
+ *
+ * @param image - [B, H, W, 3] in [0, 1]
+ * @param captions - one a picture
+ */
+export function plainReward(
+  reward: RelativeReward,
+  image: Tensor,
+  captions: readonly string[],
+): Tensor {
+  const wanted = reward.textFeatures(captions);
+  const none = zeros(wanted.shape, wanted);
+  return reward.score(
+    image,
+    wanted,
+    none,
+    captions.map(() => 0),
+  );
+}
