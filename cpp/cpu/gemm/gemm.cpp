@@ -261,19 +261,23 @@ void run_chunk(const Plan& p, int64_t batch, int64_t batches, int64_t panel, int
     });
   }
 
-  const int64_t mr = p.kernel.mr, wanted = 4 * threads();
-  int64_t rows = p.dots ? g.M : std::min(ceil_div(g.M, mr), kRowsOfTask / mr) * mr;
-  const int64_t columns = std::clamp<int64_t>(wanted / (ceil_div(g.M, rows) * batches), 1, panels);
+  // Row blocks of equal height, in tiles, and tasks enough for every thread to end with the others.
+  const int64_t mr = p.kernel.mr, tiles = ceil_div(g.M, mr), wanted = 4 * threads();
+  int64_t row_blocks = p.dots ? 1 : ceil_div(tiles, kRowsOfTask / mr);
+  if (row_blocks * batches > threads() && row_blocks * batches < wanted)
+    row_blocks = std::min(tiles, ceil_div(row_blocks, threads()) * threads());
+  const int64_t columns = std::clamp<int64_t>(wanted / (row_blocks * batches), 1, panels);
   const int64_t panels_of_task = ceil_div(panels, columns),
                 groups = ceil_div(panels, panels_of_task);
-  const int64_t row_blocks = ceil_div(g.M, rows);
   parallel_blocks(batches * row_blocks * groups, [&](int64_t i) {
-    const int64_t group = i % groups, row = i / groups % row_blocks * rows;
+    const int64_t group = i % groups, block = i / groups % row_blocks;
+    const int64_t row = p.dots ? 0 : block * tiles / row_blocks * mr;
+    const int64_t end = p.dots ? g.M : std::min(g.M, (block + 1) * tiles / row_blocks * mr);
     const int64_t b = i / groups / row_blocks, first = group * panels_of_task;
     const Task task = {
         .batch = batch + b,
         .row = row,
-        .rows = std::min(rows, g.M - row),
+        .rows = end - row,
         .panel = panel + first,
         .panels = std::min(panels_of_task, panels - first),
         .chunk = chunk + (b * panels + first) * p.panel_bytes,
