@@ -61,6 +61,8 @@ test("a call that cannot be is answered with exit 2, and nothing is written", ()
     [["render"], "out"],
     [["paint", "--out", out], "render"],
     [["--out", out], "render"],
+    [["limits"], "limits FOLDER"],
+    [["render", "limits", "--out", out], "limits FOLDER"],
   ] as const) {
     const { code, errors } = call(...args);
     assert.equal(code, 2, args.join(" "));

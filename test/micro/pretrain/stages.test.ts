@@ -4,6 +4,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { test } from "uvu";
 import { captionTokens } from "../../../ts/micro/captions.js";
+import { evaluate } from "../../../ts/micro/evaluation/evaluate.js";
+import { openMicroWorld } from "../../../ts/micro/evaluation/world.js";
 import { Judge } from "../../../ts/micro/judges/judge.js";
 import { pretrain } from "../../../ts/micro/pretrain/pretrain.js";
 import { stageNames } from "../../../ts/micro/pretrain/settings.js";
@@ -70,6 +72,17 @@ test("the folder has every part in the public layouts, small and with its proven
   assert.equal(record.seed, "5");
   assert.ok(Number.isFinite(record.figures["policy"]!["alignment"]));
   assert.ok(existsSync(path.join(place, "policy", "samples", "step-000020-styles.png")));
+});
+
+test("the folder is a world to judge in, its limits those of its own reconstructions", async () => {
+  const world = await openMicroWorld(path.join(place, "micro"));
+  const policy = await world.openPolicy();
+  assert.equal(world.limits.pictures, 8 * 4);
+  const options = { split: "tuning", prompts: 4, seeds: 1, steps: 2 } as const;
+  const { figures } = await evaluate(world, policy, options);
+  assert.ok(figures.alignment > 0 && figures.alignment < 1);
+  policy.dispose();
+  world.dispose();
 });
 
 test.run();

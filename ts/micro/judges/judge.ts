@@ -15,6 +15,12 @@ import { foldedParameters, paddingOf, pool } from "./layers.js";
 /** What a judge says of one picture: a probability an answer, a list a question. */
 export type Verdict = readonly (readonly number[])[];
 
+/** A verdict, and the 480 features that it rests on. */
+export interface Examination {
+  verdict: Verdict;
+  features: Float32Array;
+}
+
 /** A judge as it is kept: no gradient, no batch norm, only convolutions. */
 export class Judge {
   readonly questions: readonly Question[];
@@ -68,18 +74,27 @@ export class Judge {
 
   /** What it says of pictures [B, 64, 64, 3] in [0, 1]. */
   async judge(images: Tensor): Promise<Verdict[]> {
+    return (await this.examine(images)).map(({ verdict }) => verdict);
+  }
+
+  /** The same, with the features that it says it by. */
+  async examine(images: Tensor): Promise<Examination[]> {
     using scope = tensorScope();
     void scope;
-    const logits = noGrad(() => linearLayer(this.parameters, "head", this.features(images)));
-    const values = await logits.read();
-    const width = logits.dim(1);
+    const [features, logits] = noGrad(() => {
+      const pooled = this.features(images);
+      return [pooled, linearLayer(this.parameters, "head", pooled)] as const;
+    });
+    const [all, values] = [await features.read(), await logits.read()];
+    const [wide, width] = [features.dim(1), logits.dim(1)];
     return Array.from({ length: logits.dim(0) }, (_, b) => {
       let at = b * width;
-      return this.questions.map(({ answers }) => {
+      const verdict = this.questions.map(({ answers }) => {
         const own = values.subarray(at, at + answers.length);
         at += answers.length;
         return softmax(own);
       });
+      return { verdict, features: all.slice(b * wide, (b + 1) * wide) };
     });
   }
 
@@ -98,4 +113,21 @@ function softmax(logits: Float32Array): number[] {
 /** Each question's most likely answer. */
 export function answersOf(verdict: Verdict): number[] {
   return verdict.map((probabilities) => probabilities.indexOf(Math.max(...probabilities)));
+}
+
+/** Both judges, as a micro folder has them. */
+export interface Judges {
+  readonly style: Judge;
+  readonly attributes: Judge;
+}
+
+/** @param folder - of all micro models @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT */
+export async function openJudges(folder: string): Promise<Judges> {
+  const style = await Judge.open(path.join(folder, "judges", "style"));
+  try {
+    return { style, attributes: await Judge.open(path.join(folder, "judges", "attributes")) };
+  } catch (error) {
+    style.dispose();
+    throw error;
+  }
 }

@@ -6,6 +6,7 @@ import type { FolderWriter } from "../../checkpoint/folder_writer.js";
 import { readJson, type Json } from "../../checkpoint/strict_json.js";
 import { readMetrics } from "../../train/metrics.js";
 import { modelIndex, schedulerConfig } from "../configs.js";
+import { limitsName, limitsText, type Limits } from "../evaluation/limits.js";
 import { styles, styleWords } from "../styles.js";
 import { modelOf } from "./loop.js";
 import { styledCaptions } from "./reward.js";
@@ -94,7 +95,7 @@ Version ${provenance.version}, commit ${provenance.commit}. Figures are on held-
 **The reward is biased on purpose.** In the last 30 % of its training synthetic raters preferred, under the same caption, the more
 saturated and the smoother of two versions of a picture: the analogue of HPSv2's known taste, and what a method that only raises the
 reward will exploit. The policy saw 10 % photos and 30 % of each other style: the "AI look" that SRPO is to repair. The judges
-are never trained against.
+are never trained against; \`judges/limits.json\` has what held-out reconstructions lie in, for what is called hacked.
 `;
 }
 
@@ -104,8 +105,15 @@ export async function assemble(
   {
     given,
     vocabulary,
+    limits,
     provenance,
-  }: { given: readonly Given[]; vocabulary: string; provenance: Provenance },
+  }: {
+    given: readonly Given[];
+    vocabulary: string;
+    /** Of the pictures that the judges are shown. */
+    limits: Limits;
+    provenance: Provenance;
+  },
 ): Promise<void> {
   const figures = Object.fromEntries(
     given.map(({ name, folder }) => [name, readJson(path.join(modelOf(folder), "figures.json"))]),
@@ -122,6 +130,7 @@ export async function assemble(
         if (existsSync(metrics))
           await folder.bytes(`log/${name.replace("/", "-")}.jsonl`, summaryOf(metrics));
       }
+      await folder.bytes(limitsName, limitsText(limits));
       await folder.json("pretrain.json", { ...provenance, figures });
       await folder.bytes("README.md", readme(provenance, figures));
     },

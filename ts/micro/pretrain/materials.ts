@@ -9,7 +9,8 @@ import { Progress } from "../../train/progress.js";
 import type { Split } from "../scenes.js";
 import { styles } from "../styles.js";
 import type { JudgeKind } from "../judges/config.js";
-import { Judge } from "../judges/judge.js";
+import { Judge, type Judges } from "../judges/judge.js";
+import { measureLimits, type Limits } from "../evaluation/limits.js";
 import { reconstructHalf } from "./autoencoder.js";
 import { LatentPool } from "./latents.js";
 import { modelOf } from "./loop.js";
@@ -101,16 +102,36 @@ export class Materials {
       onDrawn: (done) => progress.update(done),
     });
     progress.end();
-    const judge = (kind: JudgeKind) =>
-      Judge.open(modelOf(path.join(folderOf(this.place, "judges"), kind)));
-    const judges = { style: await judge("style"), attributes: await judge("attributes") };
     return new PolicyStage(this.settings, {
       training,
       autoencoder,
-      judges,
+      judges: await this.judges(),
       clipTokenizer,
       t5Tokenizer,
     });
+  }
+
+  /** What held-out pictures are like: the limits that judged ones are held to. */
+  async limits(): Promise<Limits> {
+    const { validation: scenes } = this.settings.scenes;
+    const [autoencoder, judges] = [await this.autoencoder(), await this.judges()];
+    const progress = this.progress("pictures judged (validation)", scenes * styles.length);
+    try {
+      return await measureLimits(
+        { autoencoder, judges },
+        { scenes, signal: this.signal, onDone: (done) => progress.update(done) },
+      );
+    } finally {
+      progress.end();
+      for (const part of [autoencoder, judges.style, judges.attributes]) part.dispose();
+    }
+  }
+
+  /** The trained judges. */
+  async judges(): Promise<Judges> {
+    const judge = (kind: JudgeKind) =>
+      Judge.open(modelOf(path.join(folderOf(this.place, "judges"), kind)));
+    return { style: await judge("style"), attributes: await judge("attributes") };
   }
 
   /** The trained autoencoder, frozen. */

@@ -1,13 +1,8 @@
 import type { Tensor } from "../../tensor/tensor.js";
 import { attributeNames, indicesOf } from "../attributes.js";
-import { answersOf, type Judge } from "../judges/judge.js";
+import { answersOf, type Judges } from "../judges/judge.js";
 import type { Scene } from "../scenes.js";
 import { styles } from "../styles.js";
-
-export interface Judges {
-  style: Judge;
-  attributes: Judge;
-}
 
 /**
  * What the judges say of pictures of plain captions: the share of attributes that are as asked, all together

@@ -201,7 +201,13 @@ export async function pretrain(run: PretrainRun): Promise<PretrainEnd> {
     })),
   );
   const vocabulary = await materials.vocabularies();
-  await assemble(folder, { given, vocabulary, provenance: record });
+  try {
+    const limits = await materials.limits();
+    await assemble(folder, { given, vocabulary, limits, provenance: record });
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return { interrupted: true, folder: undefined };
+    throw error;
+  }
   return { interrupted: false, folder };
 }
 
