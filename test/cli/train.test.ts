@@ -16,6 +16,7 @@ import {
   succeed,
   training,
 } from "../support/cli.js";
+import { assertStandsAlone } from "../support/pages.js";
 
 const test = suite("train");
 test.before(async () => void (await microFolder()));
@@ -34,6 +35,11 @@ test("a run's folder: config, metrics, events, samples, checkpoints; stdout stay
   assert.match(stderr, /^run folder: /m);
   assert.match(stderr, /^3\/3 updates {2}\d+:\d\d gone, 0:00 left {2}\S+ .*denoise\/reward/m);
   assert.match(stderr, /^done after 3 updates: .*step-000003$/m);
+
+  assert.match(stderr, /^report: .*report\.html$/m);
+  const report = readFileSync(at("run/report.html"), "utf8");
+  assert.match(report, /srpo-native train --preset micro/);
+  assertStandsAlone(report);
 
   const rows = metricsOf("run") as Record<string, number>[];
   assert.deepEqual(

@@ -1,6 +1,8 @@
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
 import { trainConfig, trainSchema, withFullPaths, type TrainConfig } from "../train/config.js";
+import { writeRunReport } from "../report/run_report.js";
+import { keepOrigin } from "../train/origin.js";
 import { Progress } from "../train/progress.js";
 import { findResumed, readYaml, RunFolder, type Resumed } from "../train/run_folder.js";
 import type { Source } from "../train/schema.js";
@@ -68,6 +70,7 @@ export const trainCommand = command({
     try {
       if (signal.aborted) return interruptedCode(signal);
       await run.create(config);
+      await keepOrigin(run.path);
       const progress = new Progress({
         unit: "updates",
         total: config.steps,
@@ -76,10 +79,12 @@ export const trainCommand = command({
       process.stderr.write(`run folder: ${run.path}\n`);
       const { interrupted, checkpoint } = await trainer.run(run, { signal, progress });
       progress.end();
+      const report = await writeRunReport(run.path);
       const where = checkpoint ?? "no checkpoint yet";
       process.stderr.write(
         `${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}\n`,
       );
+      process.stderr.write(`report: ${report}\n`);
       if (!interrupted) return 0;
       process.stderr.write(`go on by: srpo-native train --resume ${run.path}\n`);
       return interruptedCode(signal);

@@ -3,12 +3,12 @@
 //   DIR/pretrain.json          seed, effort, version: what fixes every bit of the result
 //   DIR/<stage>/               metrics.jsonl, TensorBoard events, samples/, checkpoints/, at the end model/
 //   DIR/micro/                 the whole in the public layouts, once all stages are done
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { readJson } from "../../checkpoint/strict_json.js";
 import { codeOf, SrpoError } from "../../native/error.js";
-import { packageRoot, packageVersion } from "../../native/load.js";
+import { packageVersion } from "../../native/load.js";
+import { commitOf } from "../../train/origin.js";
 import { assemble, type Provenance } from "./assemble.js";
 import { AutoencoderStage } from "./autoencoder.js";
 import { JudgeStage } from "./judges.js";
@@ -88,19 +88,6 @@ const needs: Readonly<Record<StageName, readonly StageName[]>> = {
   judges: ["autoencoder"],
   policy: ["autoencoder", "judges"],
 };
-
-/** The commit of a checkout, with "-dirty" where it was changed; "unknown" for an installed package. */
-function commitOf(): string {
-  const found = spawnSync(
-    "git",
-    ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-    {
-      cwd: packageRoot,
-      encoding: "utf8",
-    },
-  );
-  return found.status === 0 ? found.stdout.trim() : "unknown";
-}
 
 /** Reads or makes pretrain.json. */
 function recordOf({ place, seed, effort, resume }: PretrainRun): Provenance {
