@@ -5,7 +5,6 @@ import { affine, clamp, sub, unpackLatent } from "../../ts/ops/index.js";
 import { zeros } from "../../ts/tensor/tensor.js";
 import { forEachDevice, relativeError } from "../support/index.js";
 import {
-  accumulate,
   batchOf,
   captions,
   gradientsOf,
@@ -13,6 +12,7 @@ import {
   tiny,
   tinyOptions,
   type Tiny,
+  updateOf,
 } from "./tiny.js";
 
 const { window, rolloutGuidance, guidance } = tinyOptions;
@@ -28,13 +28,12 @@ const plain: DirectAlignOptions = {
 forEachDevice("DirectAlign", (test, device) => {
   const align = (model: Tiny, options: Partial<DirectAlignOptions> = {}, parts = model.parts) =>
     new DirectAlign({ ...plain, ...options }, parts);
-  const gradientOf = async (method: DirectAlign, model: Tiny, groups: number[][]) => {
-    model.flux.parameters.zeroGradients();
-    const batches = groups.map((samples) => batchOf(device, samples, { of: 2 }));
-    const losses = await accumulate(method, batches);
-    const gradient = await model.flux.parameters.gradients!.read();
-    return { losses: losses.map(([, loss]) => loss), gradient };
-  };
+  const gradientOf = (method: DirectAlign, model: Tiny, groups: number[][]) =>
+    updateOf(
+      model,
+      method,
+      groups.map((samples) => batchOf(device, samples, { of: 2 })),
+    );
 
   test("an exact model's loss is minus the caption's cosine with the clean picture, at any level", async () => {
     const model = await tiny(device);
@@ -91,7 +90,7 @@ forEachDevice("DirectAlign", (test, device) => {
     };
     const [first, second] = [await single(0), await single(1)];
     const both = await gradientOf(align(model, { injections: 2 }), model, [[0, 1]]);
-    assert.equal(both.losses.length, 2);
+    assert.equal(both.terms.length, 2);
     const mean = first.gradient.map((g, i) => (g + second.gradient[i]!) / 2);
     assert.ok(relativeError(both.gradient, mean) < 1e-5);
     assert.ok(relativeError(second.gradient, first.gradient) > 1e-2);
@@ -122,8 +121,8 @@ forEachDevice("DirectAlign", (test, device) => {
     const parts = { ...model.parts, drawIndex: () => 995 };
     const method = align(model, { window: { ...window, range: [0, 25] } }, parts);
     assert.ok(method.window.denoise(995).to > 0.99);
-    const { losses, gradient } = await gradientOf(method, model, [[0, 1]]);
-    assert.ok(losses.every(Number.isFinite) && gradient.every(Number.isFinite));
+    const { loss, gradient } = await gradientOf(method, model, [[0, 1]]);
+    assert.ok(Number.isFinite(loss) && gradient.every(Number.isFinite));
     model.dispose();
   });
 });

@@ -1,18 +1,14 @@
 // A whole SRPO update on tiny models: what may be grouped, recomputed, rounded or threaded without
 // changing it.
 import assert from "node:assert/strict";
-import { add, affine, cast, globalNorm } from "../../ts/ops/index.js";
+import { cast, globalNorm } from "../../ts/ops/index.js";
 import { AdamW } from "../../ts/optim/adamw.js";
 import { gradNorm } from "../../ts/optim/clip.js";
 import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
 import { assertSameBitsForThreads, forEachDevice, relativeError } from "../support/index.js";
+import { checkSlopes, dot } from "./slope.js";
 import { accumulate, batchOf, gradientsOf, srpoOf, tiny, type Precision } from "./tiny.js";
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  let sum = 0;
-  for (let i = 0; i < a.length; ++i) sum += a[i]! * b[i]!;
-  return sum;
-};
 const cosine = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 
@@ -71,31 +67,10 @@ forEachDevice("an SRPO update", (test, device) => {
     const clean = await srpo.rollout(batch, model.parts.drawNoise(batch));
     const offline = [{ ...batch, clean }];
     const gradient = await gradientsOf(model, offline);
-    const start = tensor(await weights.read(), undefined, { device });
-    const lossAt = async (direction: ArrayLike<number>, step: number) => {
-      const moved = add(start, affine(tensor(Float32Array.from(direction)), step, 0));
-      weights.copyFrom(moved);
+    await checkSlopes(weights, gradient, async () => {
       const losses = await accumulate(srpo, offline);
       return losses.reduce((sum, [, loss]) => sum + loss, 0);
-    };
-    const check = async (direction: ArrayLike<number>, step: number, name: string) => {
-      const slope =
-        ((await lossAt(direction, step)) - (await lossAt(direction, -step))) / (2 * step);
-      const exact = dot(gradient, direction);
-      const error = Math.abs(slope / exact - 1);
-      assert.ok(error < 2e-2, `${name}: slope ${slope}, gradient ${exact}`);
-    };
-    const norm = Math.sqrt(dot(gradient, gradient));
-    const along = gradient.map((g) => g / norm);
-    await check(along, 0.02, "along the gradient");
-    const steepest = Array.from(gradient.keys())
-      .sort((a, b) => Math.abs(gradient[b]!) - Math.abs(gradient[a]!))
-      .slice(0, 4);
-    for (const i of steepest) {
-      const one = new Float32Array(gradient.length);
-      one[i] = 1;
-      await check(one, 0.05, `weight ${i}`);
-    }
+    });
     model.dispose();
   });
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { backward } from "../../ts/autograd/backward.js";
+import { isRecording } from "../../ts/autograd/tape.js";
 import { draws } from "../../ts/methods/draws.js";
 import { AutoencoderDecoder, FluxPolicy } from "../../ts/methods/flux_policy.js";
 import type { Batch, Method, Policy } from "../../ts/methods/method.js";
@@ -24,6 +25,7 @@ import type { Device } from "../../ts/tensor/device.js";
 import { tensorScope, tidy } from "../../ts/tensor/scope.js";
 import type { Tensor } from "../../ts/tensor/tensor.js";
 import { ClipTokenizer, writeLearnedClip } from "../../ts/text/index.js";
+import type { MethodParts } from "../../ts/train/methods.js";
 import { randn } from "../support/index.js";
 
 export type Precision = "float32" | "bfloat16";
@@ -87,7 +89,7 @@ export interface Tiny {
   policy: FluxPolicy;
   decoder: AutoencoderDecoder;
   reward: TwoTowerReward;
-  parts: SrpoParts;
+  parts: MethodParts;
   dispose(): void;
 }
 
@@ -203,9 +205,26 @@ export async function gradientsOf(
   options: Partial<SrpoOptions> = {},
   other: Partial<SrpoParts> = {},
 ): Promise<Float32Array> {
-  model.flux.parameters.zeroGradients();
-  await accumulate(srpoOf(model, options, other), batches);
-  return model.flux.parameters.gradients!.read();
+  return (await updateOf(model, srpoOf(model, options, other), batches)).gradient;
+}
+
+/** What an update makes, from zero: each term's name and loss, their sum, and the gradient. */
+export async function updateOf(
+  { flux: { parameters } }: Tiny,
+  method: Method,
+  batches: readonly Batch[],
+): Promise<{ terms: [string, number][]; loss: number; gradient: Float32Array }> {
+  parameters.zeroGradients();
+  const terms = await accumulate(method, batches);
+  const loss = terms.reduce((sum, [, each]) => sum + each, 0);
+  return { terms, loss, gradient: await parameters.gradients!.read() };
+}
+
+/** The model's policy where a tape is kept, and a frozen one of the same weights where none is. */
+export function frozenRollout(model: Tiny, frozen: Tiny): Policy {
+  return {
+    velocity: (...call) => (isRecording() ? model : frozen).policy.velocity(...call),
+  };
 }
 
 /** The same policy, telling of each call. */

@@ -9,14 +9,15 @@
 // Nothing relates the reward to an unwanted one: expect it to be hacked, sooner at low noise. Source of
 // what the paper leaves open (lambda): Tencent-Hunyuan/SRPO, fastvideo/SRPO_Qwen.py; see methods.md 5.2, 6.
 
-import { noGrad } from "../autograd/tape.js";
-import { mean, mul, sum } from "../ops/index.js";
+import { mul, sum } from "../ops/index.js";
 import { tensorScope } from "../tensor/scope.js";
 import { tensor, type Tensor } from "../tensor/tensor.js";
 import type { Draws } from "./draws.js";
-import { recoverImage, rollout } from "./known_noise.js";
-import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
+import { recoverImage } from "./known_noise.js";
+import type { Batch, Method, RewardParts, Term } from "./method.js";
 import { plainReward } from "./picture.js";
+import { termOf } from "./reward_loss.js";
+import { rollout } from "./rollout.js";
 import { Window, type WindowOptions } from "./window.js";
 
 export interface DirectAlignOptions {
@@ -34,11 +35,7 @@ export interface DirectAlignOptions {
 }
 
 /** `drawNoise` is both the rollout's start and the known noise of every injection. */
-export interface DirectAlignParts extends Draws {
-  policy: Policy;
-  decoder: LatentDecoder;
-  reward: RelativeReward;
-}
+export interface DirectAlignParts extends RewardParts, Pick<Draws, "drawNoise" | "drawIndex"> {}
 
 // The recovery divides by 1 - to.
 const mostNoise = 0.99;
@@ -88,6 +85,6 @@ export class DirectAlign implements Method {
     const each = -batch.share / (indices.length * this.options.injections);
     const weights = Float32Array.from(indices, (m) => each * this.discount(m));
     const loss = sum(mul(reward, tensor(weights, reward.shape, { device: reward.device })));
-    return { name: "denoise", loss, metrics: { loss, reward: noGrad(() => mean(reward)) } };
+    return termOf("denoise", loss, reward);
   }
 }

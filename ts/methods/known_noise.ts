@@ -7,37 +7,11 @@
 // Only v has a gradient, and g its sign: below 0 it denoises, above it inverts.
 
 import { noGrad } from "../autograd/tape.js";
-import { affine, clamp, combine, recover } from "../ops/index.js";
-import { denoise } from "../sampler/denoise.js";
-import { shiftedSigmas } from "../sampler/schedule.js";
+import { combine, recover } from "../ops/index.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Batch, LatentDecoder, Policy, PromptFeatures } from "./method.js";
+import type { LatentDecoder, Policy, PromptFeatures } from "./method.js";
+import { inUnitRange } from "./picture.js";
 import { recoveryGain, type BranchPlan } from "./window.js";
-
-export interface RolloutOptions {
-  /** Euler steps. */
-  steps: number;
-  guidance: number;
-  /** Static time shift. */
-  shift: number;
-}
-
-/** The policy's own picture from `noise`: [B, L, 4C] float32, no gradient. */
-export function rollout(
-  policy: Policy,
-  { captions, features }: Batch,
-  noise: Tensor,
-  { steps, guidance, shift }: RolloutOptions,
-): Promise<Tensor> {
-  const velocity = (x: Tensor, sigma: number) =>
-    policy.velocity(
-      x,
-      captions.map(() => sigma),
-      features,
-      guidance,
-    );
-  return denoise(velocity, noise, shiftedSigmas(steps, shift));
-}
 
 /** The recovered picture in [0, 1] of every sample, `plans` one each. */
 export function recoverImage(
@@ -53,5 +27,5 @@ export function recoverImage(
   const velocity = policy.velocity(noisy, from, features, guidance);
   const latent = recover(clean, noise, velocity, { ...decoder, g: plans.map(recoveryGain) });
   const decoded = decoder.decode(latent);
-  return { image: clamp(affine(decoded, 0.5, 0.5), 0, 1), velocity, decoded };
+  return { image: inUnitRange(decoded), velocity, decoded };
 }

@@ -52,6 +52,13 @@ export interface RelativeReward {
   score(image: Tensor, wanted: Tensor, unwanted: Tensor, k: readonly number[]): Tensor;
 }
 
+/** The models that a method which scores pictures works with. */
+export interface RewardParts {
+  policy: Policy;
+  decoder: LatentDecoder;
+  reward: RelativeReward;
+}
+
 /** What one call of a method works on: some of an update's prompts. */
 export interface Batch {
   /** The update, counted from 1. */

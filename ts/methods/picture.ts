@@ -12,7 +12,12 @@ import type { LatentDecoder, RelativeReward } from "./method.js";
 export function pictureOf(decoder: LatentDecoder, latents: Tensor): Tensor {
   const { scalingFactor, shiftFactor } = decoder;
   const latent = affine(unpackLatent(latents, decoder), 1 / scalingFactor, shiftFactor);
-  return clamp(affine(decoder.decode(latent), 0.5, 0.5), 0, 1);
+  return inUnitRange(decoder.decode(latent));
+}
+
+/** What a decoder gives, about [-1, 1], in [0, 1]; no gradient where it clamps. */
+export function inUnitRange(decoded: Tensor): Tensor {
+  return clamp(affine(decoded, 0.5, 0.5), 0, 1);
 }
 
 /**

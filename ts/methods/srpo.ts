@@ -10,14 +10,16 @@
 // Source of what the paper leaves open: Tencent-Hunyuan/SRPO, fastvideo/SRPO.py.
 
 import { noGrad } from "../autograd/tape.js";
-import { concat, hinge, mean } from "../ops/index.js";
+import { concat, hinge } from "../ops/index.js";
 import { linspace } from "../sampler/float32.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { controlPrompts, type ControlWords } from "./control_words.js";
 import type { Draws } from "./draws.js";
-import { recoverImage, rollout } from "./known_noise.js";
-import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "./method.js";
+import { recoverImage } from "./known_noise.js";
+import type { Batch, Method, RewardParts, Term } from "./method.js";
+import { termOf } from "./reward_loss.js";
+import { rollout } from "./rollout.js";
 import { Window, type BranchPlan, type WindowOptions } from "./window.js";
 
 export interface SrpoOptions {
@@ -42,11 +44,7 @@ export interface SrpoOptions {
 }
 
 /** `drawNoise` is both the rollout's start and the known noise of both branches. */
-export interface SrpoParts extends Draws {
-  policy: Policy;
-  decoder: LatentDecoder;
-  reward: RelativeReward;
-}
+export interface SrpoParts extends RewardParts, Pick<Draws, "drawNoise" | "drawIndex"> {}
 
 type BranchName = "denoise" | "inversion";
 
@@ -129,11 +127,7 @@ export class Srpo implements Method {
     // accumulation over two does.
     const weight = (batch.share * group.length) / 2;
     const loss = hinge(reward, { margin: this.options.margin, weight });
-    return {
-      name: group.join("+"),
-      loss,
-      metrics: { loss, reward: noGrad(() => mean(reward)) },
-    };
+    return termOf(group.join("+"), loss, reward);
   }
 
   #text(group: readonly BranchName[], batch: Batch): { wanted: Tensor; unwanted: Tensor } {

@@ -13,6 +13,17 @@ export interface DenoiseOptions {
 }
 
 /**
+ * One Euler step of the flow, x + (to - from) v, differentiable in both.
+ *
+ * @param x - [B, L, 4C] float32
+ * @param velocity - at x and the noise level `from`, any float dtype
+ * @returns [B, L, 4C] float32
+ */
+export function eulerStep(x: Tensor, velocity: Tensor, from: number, to: number): Tensor {
+  return combine(x, velocity, { x: 1, y: Math.fround(to - from) });
+}
+
+/**
  * Euler steps of the flow, x' = x + (sigma' - sigma) v, without a tape. The state is float32 whatever the
  * model's dtype. Waits once a model call, with at most two calls in flight.
  *
@@ -31,8 +42,8 @@ export async function denoise(
   for (let i = 0; i + 1 < sigmas.length; ++i) {
     const next = noGrad(() => {
       using scope = tensorScope();
-      const step = Math.fround(sigmas[i + 1]! - sigmas[i]!);
-      return scope.keep(combine(x, velocity(x, sigmas[i]!), { x: 1, y: step }));
+      const [from, to] = [sigmas[i]!, sigmas[i + 1]!];
+      return scope.keep(eulerStep(x, velocity(x, from), from, to));
     });
     if (x !== noise) x.dispose();
     x = next;
