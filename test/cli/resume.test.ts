@@ -39,6 +39,21 @@ for (const precision of ["bf16", "f32"])
     assert.match(readFileSync(at(halves, "config.yaml"), "utf8"), /^steps: 4$/m);
   });
 
+for (const [method, ...flags] of [
+  ["refl", "--stop-steps", "2"],
+  ["draft", "--last-steps", "2", "--recompute-steps"],
+  ["draft-lv"],
+] as const)
+  test(`${method}: 2 updates are 1 and, resumed, 1 more`, async () => {
+    const options = ["--method", method, ...flags, "--sample-every", "0"];
+    const [whole, halves] = [`whole-${method}`, `halves-${method}`];
+    await succeed(...training(whole, "--steps", "2", ...options));
+    await succeed(...training(halves, "--steps", "1", ...options));
+    await succeed("train", "--resume", at(halves), "--steps", "2");
+    assertSameRun(whole, halves, 2);
+    assert.ok(!checkpoint(halves, 1).weights.equals(checkpoint(halves, 2).weights));
+  });
+
 test("from a named checkpoint: later ones stay until the run arrives there again", async () => {
   const options = ["--steps", "4", "--save-every", "1", "--sample-every", "0"];
   await succeed(...training("named", ...options));

@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "uvu";
-import { directAlign, srpoHps, srpoPickScore } from "../../ts/methods/presets.js";
+import {
+  directAlign,
+  draft,
+  draftLv,
+  refl,
+  srpoHps,
+  srpoPickScore,
+} from "../../ts/methods/presets.js";
 import { trainConfig, trainSchema } from "../../ts/train/config.js";
-import { directAlignOptions, srpoOptions } from "../../ts/train/methods.js";
+import {
+  directAlignOptions,
+  draftLvOptions,
+  draftOptions,
+  reflOptions,
+  srpoOptions,
+} from "../../ts/train/methods.js";
 import { flagOf, jsonSchema } from "../../ts/train/schema.js";
 
 const config = (values: Record<string, unknown>) => trainConfig([{ name: "--", values }]);
@@ -17,6 +30,29 @@ test("the defaults are the published HPS recipe, the presets the others", () => 
   assert.equal(defaults.steps, 19);
   assert.equal(defaults.maxGradNorm, 0.1);
   assert.equal(config({ preset: "micro" }).height, 64);
+});
+
+test("a preset has each method's own published values", () => {
+  const of = (method: string, values: Record<string, unknown> = {}) =>
+    config({ method, ...values });
+  assert.deepEqual(reflOptions(of("refl")), refl);
+  assert.deepEqual(draftOptions(of("draft")), draft);
+  assert.deepEqual(draftLvOptions(of("draft-lv")), draftLv);
+  for (const method of ["refl", "draft", "draft-lv"]) {
+    const { lr, maxGradNorm, ema, steps } = of(method);
+    assert.deepEqual(
+      { lr, maxGradNorm, ema, steps },
+      { lr: 1e-5, maxGradNorm: 1, ema: 0.995, steps: 300 },
+    );
+    // Where the published margin would be below any score.
+    assert.equal(of(method, { preset: "pickscore" }).rewardMap, "linear");
+    const micro = of(method, { preset: "micro" });
+    assert.equal(micro.rewardMap, "linear");
+    assert.equal(micro.lr, 3e-5);
+    assert.ok(micro.stopSteps < micro.rolloutSteps || method !== "refl");
+  }
+  assert.equal(of("refl", { guidance: 2 }).guidance, 2);
+  assert.equal(of("srpo").rewardMap, "linear");
 });
 
 test("a later source wins, over the preset too", () => {

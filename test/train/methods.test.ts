@@ -84,15 +84,40 @@ test("collect sees every batch before the first term; each pass is a step from g
 for (const [method, terms] of [
   ["srpo", ["denoise", "inversion"]],
   ["direct-align", ["denoise"]],
+  ["refl", ["estimate"]],
+  ["draft", ["end"]],
+  ["draft-lv", ["end", "renoised"]],
 ] as const)
   test(`--method ${method} trains`, async () => {
-    const trainer = await Trainer.create(config({ method }));
+    const options = { stopSteps: 2, lastSteps: 2, recomputeSteps: true };
+    const trainer = await Trainer.create(config({ method, ...options }));
     const values = await trainer.update(1);
     assert.equal(trainer.method.name, method);
-    for (const term of terms) assert.ok(Number.isFinite(values[`${term}/loss`]));
-    assert.equal(values["inversion/loss"] === undefined, terms.length === 1);
+    const logged = Object.keys(values).filter((name) => name.endsWith("/loss"));
+    assert.deepEqual(
+      logged,
+      terms.map((term) => `${term}/loss`),
+    );
+    for (const name of logged) assert.ok(Number.isFinite(values[name]));
     assert.ok(values["gradNorm"]! > 0);
     trainer.dispose();
   });
+
+test("options that do not fit a method are refused before anything is loaded", async () => {
+  const nowhere = path.join(root, "nowhere");
+  for (const [options, message] of [
+    [{ method: "refl", stopSteps: 3 }, /^refl: stopSteps: expected .* rolloutSteps, 2, got 3$/],
+    [{ method: "draft", lastSteps: 3 }, /^draft: lastSteps: expected .* rolloutSteps, 2, got 3$/],
+    [{ window: [25, 5] }, /^window: range: expected two whole numbers/],
+    [
+      { method: "draft-lv", images: nowhere },
+      /^images: expected none with method draft-lv.*; srpo, direct-align train on real ones$/,
+    ],
+  ] as const)
+    await assert.rejects(Trainer.create(config({ ...options, model: nowhere })), {
+      code: "ERR_CONFIG",
+      message,
+    });
+});
 
 test.run();

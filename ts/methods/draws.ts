@@ -1,5 +1,5 @@
 // What methods draw, named by (seed, purpose, step, sample): the same on any ranks and in any micro-batches.
-import { purposes, randn, randomIntegers } from "../ops/index.js";
+import { purposes, randn, randomInteger, randomIntegers } from "../ops/index.js";
 import type { Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Batch } from "./method.js";
@@ -9,6 +9,10 @@ export interface Draws {
   drawNoise(batch: Batch): Tensor;
   /** A whole number in [low, high] for a prompt of the update; `draw` tells several apart. */
   drawIndex(batch: Batch, sample: number, low: number, high: number, draw?: number): number;
+  /** The step before which a prompt's rollout stops, in [low, high] (ReFL). */
+  drawStop(batch: Batch, sample: number, low: number, high: number): number;
+  /** Fresh noise [B, L, 4C] float32 of the update's `draw`-th re-noising, one each prompt (DRaFT-LV). */
+  drawRenoise(batch: Batch, draw: number): Tensor;
 }
 
 export interface DrawsOptions {
@@ -41,5 +45,16 @@ export function draws({ seed, noise, tokens, channels, device }: DrawsOptions): 
       for (let i = 0; i < draw; ++i) numbers.next();
       return numbers.next().value;
     },
+    drawStop: ({ step }, sample, low, high) =>
+      randomInteger(low, high, { seed, purpose: purposes.rewardStep, step, sample }),
+    drawRenoise: ({ step, samples }, draw) =>
+      randn([samples.length, tokens, channels], {
+        seed,
+        purpose: purposes.directNoise,
+        step,
+        sample: samples,
+        offset: draw * tokens * channels, // a multiple of 4, as packed channels are
+        device,
+      }),
   };
 }

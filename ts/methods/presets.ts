@@ -1,5 +1,8 @@
 import { srpoControlWords } from "./control_words.js";
 import type { DirectAlignOptions } from "./direct_align.js";
+import type { DraftOptions } from "./draft.js";
+import type { DraftLvOptions } from "./draft_lv.js";
+import type { ReflOptions } from "./refl.js";
 import type { SrpoOptions } from "./srpo.js";
 
 /**
@@ -37,3 +40,34 @@ export const directAlign: DirectAlignOptions = {
   injections: 1,
   discountShift: 3,
 };
+
+/** A sampler of FLUX.1-dev whose last steps are differentiated, and the loss on HPSv2.1. */
+const fluxBackprop = {
+  rolloutSteps: 25,
+  shift: 3,
+  rolloutGuidance: 4,
+  guidance: 4,
+  loss: { map: "hinge", margin: 0.55, scale: 1 },
+} as const;
+
+/**
+ * ReFL on FLUX.1-dev with HPSv2.1, but for the time shift.
+ *
+ * @see RuoyuWang-2077/FlowBP, configs/final/flux1/flux1_refl.yaml
+ */
+export const refl: ReflOptions = { ...fluxBackprop, stopSteps: 11 };
+
+/** DRaFT-1, the paper's cheapest; its loss is minus the reward. No published values for FLUX. */
+export const draft: DraftOptions = {
+  ...fluxBackprop,
+  lastSteps: 1,
+  recomputeSteps: true,
+  loss: { ...fluxBackprop.loss, map: "linear" },
+};
+
+/**
+ * DRaFT-LV on FLUX.1-dev with HPSv2.1, but for the time shift.
+ *
+ * @see RuoyuWang-2077/FlowBP, flowbp/trainers/flux1/draft_lv.py
+ */
+export const draftLv: DraftLvOptions = { ...fluxBackprop, renoisings: 2 };

@@ -1,6 +1,6 @@
 // Every option of `train`, once: flags, YAML keys, help and checks come from this table.
 import path from "node:path";
-import { directAlign, srpoHps } from "../methods/presets.js";
+import { directAlign, draft, draftLv, refl, srpoHps } from "../methods/presets.js";
 import { timestepRoundings } from "../sampler/timestep.js";
 import { presetOptions } from "./presets.js";
 import { resolve, type Schema, type Source, type Values } from "./schema.js";
@@ -28,7 +28,7 @@ export const trainSchema = {
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
-  method: { type: "text", default: "srpo", choices: ["srpo", "direct-align"], help: "alignment method", group: "what" },
+  method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv"], help: "alignment method; a preset gives each its own published values", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
   out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
@@ -84,6 +84,13 @@ export const trainSchema = {
   injections: { type: "number", integer: true, min: 1, max: 64, default: directAlign.injections, help: "noise levels a prompt of direct-align, each with a gradient", group: "direct-align" },
   discountShift: { type: "number", min: 0, default: directAlign.discountShift, help: "time shift of direct-align's weight of a noise level, larger at more noise; 0: all weigh the same", group: "direct-align" },
 
+  rewardMap: { type: "text", default: draft.loss.map, choices: ["linear", "hinge"], help: "loss of a reward: -R, or relu(margin - R) (refl and draft-lv with preset hps: hinge, margin 0.55)", group: "refl, draft, draft-lv" },
+  rewardScale: { type: "number", min: 0, max: 1e6, default: draft.loss.scale, help: "factor of that loss (grad_scale)", group: "refl, draft, draft-lv" },
+  stopSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: refl.stopSteps, help: "refl: last steps of the rollout among which its stop is drawn", group: "refl, draft, draft-lv" },
+  lastSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: draft.lastSteps, help: "draft: K, steps that are differentiated; rolloutSteps: all", group: "refl, draft, draft-lv" },
+  renoisings: { type: "number", integer: true, min: 0, max: 64, default: draftLv.renoisings, help: "draft-lv: pictures beside the rollout's end, each from a fresh re-noising", group: "refl, draft, draft-lv" },
+
+  recomputeSteps: { type: "boolean", default: draft.recomputeSteps, help: "draft: keep one differentiated step at a time and run the others again in backward", group: "memory" },
   recompute: { type: "boolean", default: true, help: "run transformer blocks again in backward instead of keeping what they save", group: "memory" },
   recomputeVae: { type: "boolean", default: true, help: "the same for the VAE decoder's", group: "memory" },
 } as const satisfies Schema;

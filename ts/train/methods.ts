@@ -1,30 +1,48 @@
 // The alignment methods by name: what each needs, and how it is made from a run's options.
+import { checkDraft, Draft, type DraftOptions } from "../methods/draft.js";
+import { checkDraftLv, DraftLv, type DraftLvOptions } from "../methods/draft_lv.js";
 import { DirectAlign, type DirectAlignOptions } from "../methods/direct_align.js";
 import type { Draws } from "../methods/draws.js";
-import type { LatentDecoder, Method, Policy, RelativeReward } from "../methods/method.js";
+import type { Method, RewardParts } from "../methods/method.js";
+import { checkRefl, Refl, type ReflOptions } from "../methods/refl.js";
 import { Srpo, type SrpoOptions } from "../methods/srpo.js";
+import { Window, type WindowOptions } from "../methods/window.js";
 import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "./config.js";
 
 /** What a run has for its method. */
-export interface MethodParts extends Draws {
-  policy: Policy;
-  decoder: LatentDecoder;
-  reward: RelativeReward;
-}
+export interface MethodParts extends RewardParts, Draws {}
 
 interface Entry {
   /** Whether clean latents of real pictures (`images`) may stand for its rollout. */
   offline: boolean;
+  /** Throws ERR_CONFIG for options that do not fit together. */
+  check(config: TrainConfig): void;
   make(config: TrainConfig, parts: MethodParts): Method;
 }
 
+/** `options` of a run, what is wrong with them, and the method that they make. */
+function entry<O>(
+  options: (config: TrainConfig) => O,
+  make: new (options: O, parts: MethodParts) => Method,
+  check: (options: O) => void,
+  { offline = false } = {},
+): Entry {
+  return {
+    offline,
+    check: (config) => check(options(config)),
+    make: (config, parts) => new make(options(config), parts),
+  };
+}
+
+const checkWindow = ({ window }: { window: WindowOptions }): void => void new Window(window);
+
 const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
-  srpo: { offline: true, make: (config, parts) => new Srpo(srpoOptions(config), parts) },
-  "direct-align": {
-    offline: true,
-    make: (config, parts) => new DirectAlign(directAlignOptions(config), parts),
-  },
+  srpo: entry(srpoOptions, Srpo, checkWindow, { offline: true }),
+  "direct-align": entry(directAlignOptions, DirectAlign, checkWindow, { offline: true }),
+  refl: entry(reflOptions, Refl, checkRefl),
+  draft: entry(draftOptions, Draft, checkDraft),
+  "draft-lv": entry(draftLvOptions, DraftLv, checkDraftLv),
 };
 
 /**
@@ -32,7 +50,9 @@ const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
  *
  * @throws SrpoError ERR_CONFIG
  */
-export function checkMethod({ method, images }: TrainConfig): void {
+export function checkMethod(config: TrainConfig): void {
+  const { method, images } = config;
+  methods[method].check(config);
   if (images === undefined || methods[method].offline) return;
   const able = Object.entries(methods).flatMap(([name, { offline }]) => (offline ? [name] : []));
   throw new SrpoError(
@@ -77,4 +97,24 @@ export function srpoOptions(config: TrainConfig): SrpoOptions {
     branchesTogether: config.branchesTogether,
     controlWords: { positive: config.positiveWords, negative: config.negativeWords },
   };
+}
+
+/** What the methods share that differentiate the sampler's last steps. */
+function backpropOptions(config: TrainConfig) {
+  const { rolloutSteps, shift, rolloutGuidance, guidance } = config;
+  const loss = { map: config.rewardMap, margin: config.margin, scale: config.rewardScale };
+  return { rolloutSteps, shift, rolloutGuidance, guidance, loss };
+}
+
+export function reflOptions(config: TrainConfig): ReflOptions {
+  return { ...backpropOptions(config), stopSteps: config.stopSteps };
+}
+
+export function draftOptions(config: TrainConfig): DraftOptions {
+  const { lastSteps, recomputeSteps } = config;
+  return { ...backpropOptions(config), lastSteps, recomputeSteps };
+}
+
+export function draftLvOptions(config: TrainConfig): DraftLvOptions {
+  return { ...backpropOptions(config), renoisings: config.renoisings };
 }
