@@ -16,6 +16,8 @@ export interface TokenGrid {
 export class FluxPolicy implements Policy {
   #rope: RopeTable | undefined;
   #ropeText = -1;
+  /** Pictures that went through the transformer so far, and those of them that backward will go through. */
+  readonly passes = { forwards: 0, backwards: 0 };
 
   constructor(
     readonly model: Flux,
@@ -30,7 +32,7 @@ export class FluxPolicy implements Policy {
     guidance: number,
   ): Tensor {
     const { timesteps, recompute = false } = this.options;
-    return this.model.forward(
+    const velocity = this.model.forward(
       {
         img: latents,
         txt: features.txt,
@@ -41,6 +43,9 @@ export class FluxPolicy implements Policy {
       },
       { recompute, roundTimestep: timesteps === "reference" ? "bfloat16" : "exact" },
     );
+    this.passes.forwards += sigmas.length;
+    if (velocity.requiresGrad) this.passes.backwards += sigmas.length;
+    return velocity;
   }
 
   /** The same for every step, so made once a text length. */

@@ -18,6 +18,8 @@ export function thinned(points: Series["points"], most: number): Series["points"
 
 // What comes first; the rest follows by its first appearance.
 const first = ["reward", "loss"];
+// What an update costs is the same at each: the page says its sum.
+const counted = new Set(["forwards", "backwards"]);
 
 /**
  * A chart a quantity, a line a term: `denoise/reward` and `inversion/reward` share the chart "reward".
@@ -28,6 +30,7 @@ export function metricCharts(rows: readonly MetricsRow[]): Html {
   const charts = new Map<string, Map<string, (readonly [number, number])[]>>();
   for (const { step, ...values } of rows)
     for (const [name, value] of Object.entries(values)) {
+      if (counted.has(name)) continue;
       const at = name.lastIndexOf("/");
       const quantity = name.slice(at + 1);
       const lines = charts.get(quantity) ?? new Map<string, (readonly [number, number])[]>();

@@ -59,9 +59,13 @@ export function settings(options: Readonly<Record<string, unknown>>): Html {
 
 function lead(options: Readonly<Record<string, unknown>>, rows: readonly MetricsRow[]): string {
   const done = rows.at(-1)?.step ?? 0;
-  const seconds = rows.reduce((sum, row) => sum + (row["seconds"] ?? 0), 0);
+  const sum = (name: string) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
   const of = typeof options["steps"] === "number" ? ` of ${options["steps"]}` : "";
-  return `${shown(options["method"])}, ${done}${of} updates, ${seconds.toFixed(1)} seconds of training`;
+  const passes = `${sum("forwards")} forwards and ${sum("backwards")} backwards of a picture`;
+  return (
+    `${shown(options["method"])}, ${done}${of} updates, ${sum("seconds").toFixed(1)} seconds of training, ` +
+    `${passes} through the transformer`
+  );
 }
 
 /**

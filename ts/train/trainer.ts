@@ -19,7 +19,7 @@ import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { loadTrainingState, readTraining, saveCheckpoint } from "./checkpoint.js";
 import type { TrainConfig } from "./config.js";
-import { MetricsLog } from "./metrics.js";
+import { MetricsLog, readMetrics } from "./metrics.js";
 import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
 import type { Progress } from "./progress.js";
 import type { RunFolder } from "./run_folder.js";
@@ -27,9 +27,18 @@ import { Sampler } from "./sampler.js";
 import { loadSetup, type Setup } from "./setup.js";
 import { TermMetrics } from "./term_metrics.js";
 
+/** Figures of the policy in training that its loss knows nothing of: a judge's, a reward's on held-out prompts. */
+export interface Look {
+  /** Updates between two looks; the first is before any update, the last after all. */
+  every: number;
+  /** What metrics.jsonl gets beside the step's own values. */
+  at: (step: number) => Promise<Readonly<Record<string, number>>>;
+}
+
 export interface RunOptions {
   signal: AbortSignal;
   progress?: Progress;
+  look?: Look;
 }
 
 export interface RunEnd {
@@ -128,7 +137,7 @@ export class Trainer {
    * Trains to the last step, or until the signal; saves where it ends. A signal before the first update
    * leaves nothing to save: the run begins again when it is resumed.
    */
-  async run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
+  async run(run: RunFolder, { signal, progress, look }: RunOptions): Promise<RunEnd> {
     const metrics = await MetricsLog.open(run.metrics, run.path, this.step);
     const sampler = new Sampler(this.config, this.setup, run);
     const { steps, saveEvery, sampleEvery, batch } = this.config;
@@ -139,15 +148,32 @@ export class Trainer {
       progress?.update(this.step, "drawing samples");
       await sampler.draw(this.step, metrics, signal);
     }
+    const looked = async () => {
+      const { every } = look ?? { every: 0 };
+      if (every === 0 || (this.step % every !== 0 && this.step !== steps)) return {};
+      progress?.update(this.step, "looking");
+      return look!.at(this.step);
+    };
+    if (
+      this.step === 0 &&
+      look !== undefined &&
+      !readMetrics(run.metrics).some((r) => r.step === 0)
+    )
+      metrics.write({ step: 0, ...(await looked()) });
     progress?.update(this.step);
+    const { passes } = this.setup.policy;
     while (this.step < steps && !signal.aborted) {
       const started = performance.now();
+      const before = { ...passes };
       const values = await this.update(this.step + 1, (prompts) =>
         progress?.update(this.step, `prompts ${prompts}/${batch}`),
       );
       const seconds = (performance.now() - started) / 1000;
+      const forwards = passes.forwards - before.forwards;
+      const backwards = passes.backwards - before.backwards;
       this.step += 1;
-      metrics.write({ step: this.step, ...values, seconds });
+      const figures = await looked();
+      metrics.write({ step: this.step, ...values, seconds, forwards, backwards, ...figures });
       progress?.update(this.step, noteOf(values));
       if (due()) await sampler.draw(this.step, metrics, signal);
       const last = this.step === steps || signal.aborted;
