@@ -37,4 +37,6 @@ export const purposes = {
   pretrainData: 14,
   /** Its noise: of latents, of pictures, of the flow. */
   pretrainNoise: 15,
+  /** Where the noisy steps of a rollout begin (Flow-GRPO-Fast), one a prompt. */
+  sdeWindow: 16,
 } as const;
