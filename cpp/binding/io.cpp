@@ -1,16 +1,16 @@
-// Files at the boundary: safetensors headers and the way of their data into tensors.
+// Files at the boundary: where their tensors lie, and the way of the data into tensors.
 #include <napi.h>
 
 #include "cpp/binding/arguments.h"
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
-#include "cpp/io/safetensors_file.h"
+#include "cpp/io/tensor_file.h"
 
 namespace srpo::binding {
 namespace {
 
-using FileRef = std::shared_ptr<const io::SafetensorsFile>;
+using FileRef = std::shared_ptr<const io::TensorFile>;
 
 constexpr napi_type_tag kFileTag = {0x7372706f2d6e6174, 0x697665206c696665};
 
@@ -19,8 +19,37 @@ FileRef& file_of(const Napi::CallbackInfo& info) {
   bool tagged = false;
   if (info[0].Type() != napi_external ||
       napi_check_object_type_tag(info.Env(), info[0], &kFileTag, &tagged) != napi_ok || !tagged)
-    refuse("ERR_TYPE", "safetensors", "file", "an open file", "something else");
+    refuse("ERR_TYPE", "tensorFile", "file", "an open file", "something else");
   return *info[0].As<Napi::External<FileRef>>().Data();
+}
+
+const FileRef& open_file(const Napi::CallbackInfo& info) {
+  const FileRef& file = file_of(info);
+  if (!file) refuse("ERR_DISPOSED", "tensorFile", "file", "an open file", "a closed one");
+  return file;
+}
+
+size_t index_of(const Arguments& args, const FileRef& file) {
+  const int64_t index = args.integer(1, "index");
+  const auto count = static_cast<int64_t>(file->count());
+  require_range("tensorFile", "index", index >= 0 && index < count,
+                "0 to " + std::to_string(count - 1), std::to_string(index));
+  return static_cast<size_t>(index);
+}
+
+Napi::Value handle_of(Napi::Env env, FileRef file) {
+  auto opened = std::make_unique<FileRef>(std::move(file));
+  const auto handle = Napi::External<FileRef>::New(env, opened.get(),
+                                                   [](Napi::Env, FileRef* data) { delete data; });
+  opened.release();  // once there is a finalizer
+  napi_type_tag_object(env, handle, &kFileTag);
+  return handle;
+}
+
+std::string path_of(const Arguments& args) {
+  std::string path = args.text(0, "path");
+  require_range(args.op(), "path", path.find('\0') == std::string::npos, "no zero byte", "one");
+  return path;
 }
 
 // safetensorsOpen(path) -> { file, metadata: { key: value } | null, tensors: [{ name, dtype, shape, bytes }] },
@@ -28,10 +57,7 @@ FileRef& file_of(const Napi::CallbackInfo& info) {
 Napi::Value safetensors_open(const Napi::CallbackInfo& info) {
   const Arguments args(info, "safetensors");
   const Napi::Env env = info.Env();
-  const std::string path = args.text(0, "path");
-  require_range("safetensors", "path", path.find('\0') == std::string::npos, "no zero byte", "one");
-  FileRef file = io::SafetensorsFile::open(path);
-  const io::SafetensorsHeader& header = file->header();
+  const auto [file, header] = io::TensorFile::open_safetensors(path_of(args));
 
   const auto metadata = Napi::Array::New(env, header.metadata.size());
   for (uint32_t i = 0; i < header.metadata.size(); ++i) {
@@ -56,35 +82,90 @@ Napi::Value safetensors_open(const Napi::CallbackInfo& info) {
     tensors.Set(i, object);
   }
 
-  auto opened_file = std::make_unique<FileRef>(std::move(file));
-  const auto handle = Napi::External<FileRef>::New(env, opened_file.get(),
-                                                   [](Napi::Env, FileRef* data) { delete data; });
-  opened_file.release();  // once there is a finalizer
-  napi_type_tag_object(env, handle, &kFileTag);
   auto opened = Napi::Object::New(env);
-  opened.Set("file", handle);
+  opened.Set("file", handle_of(env, file));
   opened.Set("metadata", metadata);
   opened.Set("tensors", tensors);
   return opened;
 }
 
-// safetensorsReadInto(file, index, first, tensor, channels, taps): enqueues the read of the tensor's
-// elements from element `first` of the file's tensor on
-Napi::Value safetensors_read_into(const Napi::CallbackInfo& info) {
-  const Arguments args(info, "safetensors");
-  const FileRef& file = file_of(info);
-  if (!file) refuse("ERR_DISPOSED", "safetensors", "file", "an open file", "a closed one");
-  const int64_t index = args.integer(1, "index");
-  const auto count = static_cast<int64_t>(file->header().tensors.size());
-  require_range("safetensors", "index", index >= 0 && index < count,
-                "0 to " + std::to_string(count - 1), std::to_string(index));
-  file->read_into(args.tensor(3, "tensor"), static_cast<size_t>(index), args.integer(2, "first"),
-                  {.channels = args.integer(4, "channels"), .taps = args.integer(5, "taps")});
+/// The items of an array of a descriptor, as whole numbers.
+std::vector<int64_t> integers_of(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsArray()) refuse("ERR_TYPE", "tensorFile", key, "an array", "something else");
+  const auto array = value.As<Napi::Array>();
+  std::vector<int64_t> all(std::min<size_t>(array.Length(), io::kMostDimensions + 1));
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsNumber()) refuse("ERR_TYPE", "tensorFile", key, "numbers", "something else");
+    all[i] = item.As<Napi::Number>().Int64Value();
+  }
+  return all;
+}
+
+int64_t integer_of(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsNumber()) refuse("ERR_TYPE", "tensorFile", key, "a number", "something else");
+  return value.As<Napi::Number>().Int64Value();
+}
+
+std::string text_of(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsString()) refuse("ERR_TYPE", "tensorFile", key, "a string", "something else");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+// tensorFileOpen(path, [{ name, dtype, offset, elements, sizes, strides }]) -> file; sizes and strides
+// are empty for a tensor whose elements lie in its own order
+Napi::Value tensor_file_open(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "tensorFile");
+  const Napi::Env env = info.Env();
+  const std::string path = path_of(args);
+  if (!args.raw(1).IsArray())
+    refuse("ERR_TYPE", "tensorFile", "tensors", "an array", "something else");
+  const auto array = args.raw(1).As<Napi::Array>();
+  require_range("tensorFile", "tensors", array.Length() <= io::kMostTensors,
+                "at most " + std::to_string(io::kMostTensors), std::to_string(array.Length()));
+  std::vector<io::StoredTensor> tensors;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(env);
+    const Napi::Value item = array.Get(i);
+    if (!item.IsObject()) refuse("ERR_TYPE", "tensorFile", "tensors", "objects", "something else");
+    const auto object = item.As<Napi::Object>();
+    const std::string dtype = text_of(object, "dtype");
+    const auto known = io::file_dtype_of(dtype);
+    if (!known) refuse("ERR_DTYPE", "tensorFile", "dtype", "one of safetensors", io::shown(dtype));
+    tensors.push_back({.name = text_of(object, "name"),
+                       .dtype = *known,
+                       .offset = integer_of(object, "offset"),
+                       .elements = integer_of(object, "elements"),
+                       .sizes = integers_of(object, "sizes"),
+                       .strides = integers_of(object, "strides")});
+  }
+  return handle_of(env, io::TensorFile::open(path, std::move(tensors)));
+}
+
+// tensorFileReadInto(file, index, first, tensor, channels, taps, scale): enqueues the read of the
+// tensor's elements from element `first` of the file's tensor on
+Napi::Value tensor_file_read_into(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "tensorFile");
+  const FileRef& file = open_file(info);
+  file->read_into(args.tensor(3, "tensor"), index_of(args, file), args.integer(2, "first"),
+                  {.channels = args.integer(4, "channels"),
+                   .taps = args.integer(5, "taps"),
+                   .scale = args.number(6, "scale")});
   return info.Env().Undefined();
 }
 
-// safetensorsClose(file): pending reads still run; a second call does nothing
-Napi::Value safetensors_close(const Napi::CallbackInfo& info) {
+// tensorFileScalar(file, index) -> the value of a tensor of one float element, read at once
+Napi::Value tensor_file_scalar(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "tensorFile");
+  const FileRef& file = open_file(info);
+  return Napi::Number::New(info.Env(), file->scalar(index_of(args, file)));
+}
+
+// tensorFileClose(file): pending reads still run; a second call does nothing
+Napi::Value tensor_file_close(const Napi::CallbackInfo& info) {
   file_of(info).reset();
   return info.Env().Undefined();
 }
@@ -93,8 +174,10 @@ Napi::Value safetensors_close(const Napi::CallbackInfo& info) {
 
 void register_io(Napi::Env env, Napi::Object exports) {
   define<safetensors_open>(env, exports, "safetensorsOpen");
-  define<safetensors_read_into>(env, exports, "safetensorsReadInto");
-  define<safetensors_close>(env, exports, "safetensorsClose");
+  define<tensor_file_open>(env, exports, "tensorFileOpen");
+  define<tensor_file_read_into>(env, exports, "tensorFileReadInto");
+  define<tensor_file_scalar>(env, exports, "tensorFileScalar");
+  define<tensor_file_close>(env, exports, "tensorFileClose");
 }
 
 }  // namespace srpo::binding

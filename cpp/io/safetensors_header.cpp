@@ -383,7 +383,7 @@ SafetensorsHeader parse_safetensors_header(const std::string& file, std::string_
     if (filled > data_bytes)
       refuse("ERR_CHECKPOINT", file.c_str(), shown(entry.name).c_str(),
              "data_offsets within the " + std::to_string(data_bytes) + " bytes of data",
-             offsets_text(entry));
+             offsets_text(entry) + "; the file was cut, download it again");
   }
   if (filled != data_bytes)
     refuse("ERR_CHECKPOINT", file.c_str(), "header",

@@ -52,7 +52,7 @@ test("names that mean something to JavaScript are names", () => {
 test("a header's length beyond the file, the limit and 2^62", () => {
   refused(
     raw("{}", 0, 3n),
-    "header: expected 3 bytes, as its length says, got 2 bytes to the end of the file",
+    "header: expected 3 bytes, as its length says, got 2 bytes to the end of the file; it was cut, download it again",
   );
   refused(raw("{}", 0, 100_000_001n), "header: expected at most 100000000 bytes, got 100000001");
   refused(
@@ -71,7 +71,9 @@ test("files too short for a header", () => {
     writeFileSync(file, Buffer.alloc(bytes));
     refused(
       file,
-      `header: expected a length of 8 bytes and a header, got a file of ${bytes} bytes`,
+      bytes === 0
+        ? "file: expected a safetensors or PyTorch zip checkpoint, got an empty file; download it again"
+        : `header: expected a length of 8 bytes and a header, got a file of ${bytes} bytes`,
     );
   }
 });
@@ -89,7 +91,10 @@ test("what is no regular file", () => {
 test("truncated data, and bytes left over", () => {
   const file = raw(`{${a8}}`, 8);
   truncateSync(file, 8 + `{${a8}}`.length + 7);
-  refused(file, "a: expected data_offsets within the 7 bytes of data, got [0, 8]");
+  refused(
+    file,
+    "a: expected data_offsets within the 7 bytes of data, got [0, 8]; the file was cut, download it again",
+  );
   refused(raw(`{${a8}}`, 9), "header: expected tensors that fill the 9 bytes of data, got 8 bytes");
   refused(raw("{}", 1), "header: expected tensors that fill the 1 bytes of data, got 0 bytes");
 });
@@ -301,7 +306,11 @@ test("a length that lies about a sparse file of 8 TB", () => {
   const descriptor = openSync(file, "w");
   ftruncateSync(descriptor, 2 ** 43);
   closeSync(descriptor);
-  refused(file, "header: expected '{', got the end of the header");
+  refused(
+    file,
+    "file: expected a safetensors or PyTorch zip checkpoint, got zero bytes at its start; " +
+      "the download was cut, fetch it again",
+  );
 });
 
 test.run();

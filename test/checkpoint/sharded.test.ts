@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { suite } from "uvu";
 import { FolderWriter } from "../../ts/checkpoint/folder_writer.js";
-import type { TensorStore } from "../../ts/checkpoint/safetensors.js";
+import type { TensorStore } from "../../ts/checkpoint/tensor_store.js";
 import { openParts, openTensors } from "../../ts/checkpoint/sharded.js";
 import { writeSafetensors, type TensorToWrite } from "../../ts/checkpoint/write.js";
 import { zeros } from "../../ts/tensor/tensor.js";
@@ -64,7 +64,7 @@ test("a folder with one file, and with none or several", async () => {
   const folder = newFolder();
   refused(
     folder,
-    `${folder}: folder: expected one .safetensors file or .safetensors.index.json, got none`,
+    `${folder}: folder: expected one file of tensors (.safetensors, .bin, .pt, .pth, .ckpt) or one .index.json, got none`,
   );
   await writeSafetensors(path.join(folder, "x.safetensors"), [values("a", 1)]);
   using only = openTensors(folder);

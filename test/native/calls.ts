@@ -20,10 +20,13 @@ export function tensor(shape: number[], dtype = "float32"): Handle {
 
 function file(): string {
   const name = path.join(mkdtempSync(path.join(os.tmpdir(), "srpo-fuzz-")), "a.safetensors");
-  const header = JSON.stringify({ a: { dtype: "F32", shape: [2, 3], data_offsets: [0, 24] } });
+  const header = JSON.stringify({
+    a: { dtype: "F32", shape: [2, 3], data_offsets: [0, 24] },
+    b: { dtype: "F32", shape: [], data_offsets: [24, 28] },
+  });
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
-  writeFileSync(name, Buffer.concat([length, Buffer.from(header), Buffer.alloc(24)]));
+  writeFileSync(name, Buffer.concat([length, Buffer.from(header), Buffer.alloc(28)]));
   return name;
 }
 
@@ -129,8 +132,18 @@ export const calls: Record<string, Call> = {
   embeddingForward: (d) => [tensor([7, D], d), [0, 6, 3], [L]],
   embeddingBackward: (d) => [tensor([7, D]), tensor([L, D], d), tensor([L], "int32")],
   safetensorsOpen: () => [file()],
-  safetensorsReadInto: (d) => [native.safetensorsOpen(file()).file, 0, 0, tensor([2, 3], d), 0, 0],
-  safetensorsClose: () => [native.safetensorsOpen(file()).file],
+  tensorFileOpen: () => [file(), []],
+  tensorFileReadInto: (d) => [
+    native.safetensorsOpen(file()).file,
+    0,
+    0,
+    tensor([2, 3], d),
+    0,
+    0,
+    1,
+  ],
+  tensorFileScalar: () => [native.safetensorsOpen(file()).file, 1],
+  tensorFileClose: () => [native.safetensorsOpen(file()).file],
   patchify: (d) => [tensor([B, 4, 6, 3], d), 2, "patchify", "picture"],
   unpatchify: (d) => [tensor([B, 6, 12], d), 4, 6, 2, "unpatchify", "tokens"],
   resizeCropNormalizeForward: (d) => [

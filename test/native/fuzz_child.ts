@@ -76,7 +76,7 @@ function wrong(): unknown {
     () => new Float32Array(6),
     () => new Float64Array(3),
     () => new Int32Array([2 ** 31 - 1, -1, 5]),
-    () => calls["safetensorsClose"]!("float32")[0], // an External that is no tensor
+    () => calls["tensorFileClose"]!("float32")[0], // an External that is no tensor
     () => tensor([2, 3]),
     () => [tensor([2, 3]), 1],
   ])();

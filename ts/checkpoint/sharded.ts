@@ -1,22 +1,35 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
-import { SafetensorsFile, type TensorStore } from "./safetensors.js";
+import { fileKind } from "./file_kind.js";
+import { SafetensorsFile } from "./safetensors.js";
 import { refuseAll, StoreSet } from "./store_set.js";
 import { isObject, readJson } from "./strict_json.js";
+import type { TensorStore } from "./tensor_store.js";
+import { TorchFile } from "./torch_file.js";
 
 const suffix = ".safetensors";
-const indexSuffix = ".safetensors.index.json";
+// Of files that may hold tensors: which they do, their bytes say.
+const suffixes = [suffix, ".bin", ".pt", ".pth", ".ckpt"];
+const indexSuffix = ".index.json";
 // More would use up the process's file descriptors.
 const mostShards = 1000;
 
-// What diffusers, transformers and open_clip call the weights of a folder.
-const usualNames = ["diffusion_pytorch_model", "model", "open_clip_model"];
+// What diffusers, transformers and open_clip call the weights of a folder, the first that is there.
+const usualNames = [
+  ...["diffusion_pytorch_model", "model", "open_clip_model"].map((base) => base + suffix),
+  ...["diffusion_pytorch_model", "pytorch_model", "open_clip_pytorch_model"].map((b) => `${b}.bin`),
+].flatMap((name) => [name, name + indexSuffix]);
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
+/** Opens one file of tensors: safetensors or PyTorch's zip, by its bytes and not by its name. */
+export function openTensorFile(file: string): TensorStore {
+  return fileKind(file) === "torch" ? TorchFile.open(file) : SafetensorsFile.open(file);
+}
+
 /**
- * Opens the weights at a place: a safetensors file, an index, or a folder with one of them.
+ * Opens the weights at a place: a file of tensors, an index, or a folder with one of them.
  *
  * @throws SrpoError ERR_CHECKPOINT; of an index and its shards everything that is wrong, at once
  */
@@ -24,7 +37,7 @@ export function openTensors(place: string): TensorStore {
   const full = path.resolve(place);
   if (full.endsWith(".json")) return openIndex(full);
   const stat = statSync(full, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true ? openFolder(full) : SafetensorsFile.open(full);
+  return stat?.isDirectory() === true ? openFolder(full) : openTensorFile(full);
 }
 
 function namesIn(folder: string): string[] {
@@ -40,23 +53,20 @@ function namesIn(folder: string): string[] {
 }
 
 function openFolder(folder: string): TensorStore {
-  const names = new Set(namesIn(folder));
-  const found =
-    usualNames
-      .flatMap((base) => [base + suffix, base + indexSuffix])
-      .find((name) => names.has(name)) ?? theOnly(folder, [...names]);
+  const names = namesIn(folder);
+  const found = usualNames.find((name) => names.includes(name)) ?? theOnly(folder, names);
   const file = path.join(folder, found);
-  return found.endsWith(indexSuffix) ? openIndex(file) : SafetensorsFile.open(file);
+  return found.endsWith(indexSuffix) ? openIndex(file) : openTensorFile(file);
 }
 
 function theOnly(folder: string, names: readonly string[]): string {
-  const indices = names.filter((name) => name.endsWith(indexSuffix));
-  const files = names.filter((name) => name.endsWith(suffix));
+  const indices = names.filter((name) => suffixes.some((s) => name.endsWith(s + indexSuffix)));
+  const files = names.filter((name) => suffixes.some((s) => name.endsWith(s)));
   const candidates = indices.length > 0 ? indices : files;
   if (candidates.length === 1) return candidates[0]!;
   throw new SrpoError(
     "ERR_CHECKPOINT",
-    `${folder}: folder: expected one .safetensors file or .safetensors.index.json, got ` +
+    `${folder}: folder: expected one file of tensors (${suffixes.join(", ")}) or one ${indexSuffix}, got ` +
       (candidates.length === 0 ? "none" : `${candidates.slice(0, 5).join(", ")}; name the file`),
   );
 }
@@ -72,16 +82,17 @@ function isWithin(real: string, folder: string): boolean {
 }
 
 /** Opens a shard, or says what is wrong with its name or its content. */
-function openShard(folder: string, name: string): SafetensorsFile | string {
+function openShard(folder: string, name: string): TensorStore | string {
   const shown = JSON.stringify(name.slice(0, 120));
-  const plain = ["/", "\\", "\0"].every((c) => !name.includes(c)) && name.endsWith(suffix);
+  const plain =
+    ["/", "\\", "\0"].every((c) => !name.includes(c)) && suffixes.some((s) => name.endsWith(s));
   if (!plain) return `${shown}: expected the name of a ${suffix} file in the folder`;
   try {
     const file = path.join(folder, name);
     const real = realpathSync(file);
     if (!isWithin(real, realpathSync(folder)))
       return `${shown}: expected a file in the folder, got a link out of it`;
-    return SafetensorsFile.open(file);
+    return openTensorFile(file);
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     return missing ? `${shown}: expected a file, got none` : messageOf(error);
@@ -117,7 +128,7 @@ function openIndex(index: string): TensorStore {
     refuseAll(index, [`weight_map: expected at most ${mostShards} files, got ${names.length}`]);
 
   const problems: string[] = [];
-  const shards = new Map<string, SafetensorsFile>();
+  const shards = new Map<string, TensorStore>();
   const holders = new Map<string, string[]>();
   for (const name of names) {
     const shard = openShard(folder, name);
@@ -134,7 +145,7 @@ function openIndex(index: string): TensorStore {
   }
   for (const [tensor, all] of holders)
     if (all.length > 1) problems.push(`${tensor}: expected in one shard, got in ${all.join(", ")}`);
-  const homes = new Map<string, SafetensorsFile>();
+  const homes = new Map<string, TensorStore>();
   for (const [tensor, name] of shardOf) {
     const shard = shards.get(name);
     if (shard?.has(tensor) === true) homes.set(tensor, shard);
@@ -167,7 +178,7 @@ export function openParts(file: string): StoreSet {
       problems.push(messageOf(error));
     }
   }
-  const homes = new Map<string, SafetensorsFile>();
+  const homes = new Map<string, TensorStore>();
   for (const part of files)
     for (const tensor of part.names()) {
       const other = homes.get(tensor);

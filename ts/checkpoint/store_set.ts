@@ -1,6 +1,6 @@
 import { SrpoError } from "../native/error.js";
 import type { Tensor, TensorOptions } from "../tensor/tensor.js";
-import type { ReadPart, SafetensorsFile, TensorInfo, TensorStore } from "./safetensors.js";
+import type { ReadPart, TensorInfo, TensorStore } from "./tensor_store.js";
 
 const mostProblems = 20;
 
@@ -19,14 +19,14 @@ export function refuseAll(origin: string, problems: readonly string[]): void {
 export class StoreSet implements TensorStore {
   readonly origin: string;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly #files: readonly SafetensorsFile[];
-  readonly #homes: ReadonlyMap<string, SafetensorsFile>;
+  readonly #files: readonly TensorStore[];
+  readonly #homes: ReadonlyMap<string, TensorStore>;
 
   /** @param homes - the file of each name */
   constructor(
     origin: string,
-    files: readonly SafetensorsFile[],
-    homes: ReadonlyMap<string, SafetensorsFile>,
+    files: readonly TensorStore[],
+    homes: ReadonlyMap<string, TensorStore>,
   ) {
     this.origin = origin;
     this.metadata = files[0]?.metadata ?? new Map();
@@ -57,6 +57,9 @@ export class StoreSet implements TensorStore {
   async readInto(name: string, destination: Tensor, part?: ReadPart): Promise<void> {
     await this.#home(name).readInto(name, destination, part);
   }
+  scalar(name: string): number {
+    return this.#home(name).scalar(name);
+  }
   close(): void {
     for (const file of this.#files) file.close();
   }
@@ -64,7 +67,7 @@ export class StoreSet implements TensorStore {
     this.close();
   }
 
-  #home(name: string): SafetensorsFile {
+  #home(name: string): TensorStore {
     const home = this.#homes.get(name);
     if (home === undefined)
       throw new SrpoError(

@@ -8,9 +8,22 @@ export interface Handle {
 }
 
 declare const fileBrand: unique symbol;
-/** An open safetensors file as the addon knows it. */
+/** An open file of tensors as the addon knows it. */
 export interface FileHandle {
   readonly [fileBrand]: true;
+}
+
+/** Where a tensor's elements lie in a file. */
+export interface StoredTensor {
+  readonly name: string;
+  /** As safetensors names it. */
+  readonly dtype: string;
+  /** Of the first element, in bytes from the start of the file. */
+  readonly offset: number;
+  readonly elements: number;
+  /** With `strides` (in elements) where they do not lie in the tensor's order; else both are empty. */
+  readonly sizes: readonly number[];
+  readonly strides: readonly number[];
 }
 
 export interface Binding {
@@ -166,15 +179,20 @@ export interface Binding {
     metadata: [key: string, value: string][];
     tensors: { name: string; dtype: string; shape: number[]; bytes: number }[];
   };
-  safetensorsReadInto(
+  /** Opens a file whose tensors were found elsewhere; places that are not within it are refused. */
+  tensorFileOpen(path: string, tensors: readonly StoredTensor[]): FileHandle;
+  tensorFileReadInto(
     file: FileHandle,
     index: number,
     first: number,
     tensor: Handle,
     channels: number,
     taps: number,
+    scale: number,
   ): void;
-  safetensorsClose(file: FileHandle): void;
+  /** The value of a tensor of one float element, read at once. */
+  tensorFileScalar(file: FileHandle, index: number): number;
+  tensorFileClose(file: FileHandle): void;
 
   // resample.cpp
   patchify(picture: Handle, patch: number, name: string, argument: string): Handle;
