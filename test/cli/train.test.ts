@@ -153,6 +153,11 @@ test("offline: pictures with captions, sample prompts of their own", async () =>
   const options = ["--steps", "2", "--images", at("pictures"), "--sample-every", "1"];
   await succeed(...training("offline", ...options, "--sample-prompts", at("grid.txt")));
   assert.equal(metricsOf("offline").length, 2);
+  await succeed(...training("pairs", "--method", "refl", "--stop-steps", "1", ...options));
+  for (const row of metricsOf("pairs")) assert.ok("pretrain/loss" in row && "estimate/loss" in row);
+  await fails(2, /images: expected none with method draft.*srpo, direct-align, refl take real/, [
+    ...training("offline-2", "--method", "draft", ...options),
+  ]);
   await fails(2, /prompts: expected none beside images/, [
     ...training("offline-3", ...options, "--prompts", at("grid.txt")),
   ]);

@@ -6,7 +6,7 @@ import { pictureOf, plainReward } from "../../ts/methods/picture.js";
 import { refl as published } from "../../ts/methods/presets.js";
 import { Refl, type ReflOptions, type ReflParts } from "../../ts/methods/refl.js";
 import { cleanEstimate } from "../../ts/methods/rollout.js";
-import { affine, combine, concat, mean, slice, sub } from "../../ts/ops/index.js";
+import { affine, combine, concat, mean, mse, scale, slice, sub } from "../../ts/ops/index.js";
 import { shiftedSigmas } from "../../ts/sampler/schedule.js";
 import { memoryOf, synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
@@ -174,6 +174,52 @@ forEachDevice("Refl", (test, device) => {
       const expected = linear.gradient.map((g) => g / 1024);
       assert.ok(relativeError(small.gradient, expected) < 1e-6);
     }
+    model.dispose();
+  });
+
+  test("real pictures add the denoising loss, by hand, at a drawn level each", async () => {
+    const model = await tiny(device);
+    const clean = randn([2, tokens, channels], { device, seed: 7 });
+    const batch = { ...batchOf(device, [0, 1]), clean };
+    const drawIndex = (_: unknown, sample: number) => [250, 900][sample]!;
+    const options = { pretrainWeight: 3 };
+    const method = make(model, options, { drawIndex });
+    const online = await updateOf(model, method, [batchOf(device, [0, 1])]);
+    const both = await updateOf(model, method, [batch]);
+    assert.deepEqual(
+      both.terms.map(([name]) => name),
+      ["estimate", "pretrain"],
+    );
+    assert.deepEqual(both.terms[0], online.terms[0]);
+    const none = await updateOf(model, make(model, { pretrainWeight: 0 }), [batch]);
+    assert.deepEqual(none.gradient, online.gradient);
+
+    const table = shiftedSigmas(1000, 3);
+    const levels = [table[250]!, table[900]!];
+    const noise = model.parts.drawRenoise(batch, 0);
+    const kept = levels.map((sigma) => Math.fround(1 - sigma));
+    const noisy = combine(clean, noise, { x: kept, y: levels });
+    const v = model.policy.velocity(noisy, levels, batch.features, 1);
+    model.flux.parameters.zeroGradients();
+    const loss = scale(mse(v, sub(noise, clean)), 3);
+    backward(loss);
+    assert.equal(both.terms[1]![1], await loss.item());
+    const pretrain = await model.flux.parameters.gradients!.read();
+    const sum = online.gradient.map((g, i) => g + pretrain[i]!);
+    assert.ok(relativeError(both.gradient, sum) < 1e-6);
+
+    const exact = { velocity: () => sub(noise, clean) };
+    for await (const term of make(model, {}, { policy: exact }).terms(batch))
+      if (term.name === "pretrain") assert.equal(await term.loss.item(), 0);
+    const alone = [0, 1].map((s) => ({
+      ...batchOf(device, [s], { of: 2 }),
+      clean: slice(clean, 0, s, 1),
+    }));
+    const [together, apart] = [
+      await updateOf(model, make(model), [batch]),
+      await updateOf(model, make(model), alone),
+    ];
+    assert.ok(relativeError(apart.gradient, together.gradient) < 1e-5);
     model.dispose();
   });
 

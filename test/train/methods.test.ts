@@ -103,6 +103,18 @@ for (const [method, terms] of [
     trainer.dispose();
   });
 
+for (const method of ["refl", "draft", "draft-lv"])
+  test(`${method} climbs the reward of what it draws`, async () => {
+    const options = { stopSteps: 1, lastSteps: 2, lr: 1e-3, maxGradNorm: 1 };
+    const trainer = await Trainer.create(config({ method, ...options }));
+    const name = method === "refl" ? "estimate/reward" : "end/reward";
+    const rewards: number[] = [];
+    // The same prompts and draws again, so that rewards can be compared.
+    for (let i = 0; i < 8; ++i) rewards.push((await trainer.update(1))[name]!);
+    assert.ok(rewards.at(-1)! > rewards[0]! + 0.1, rewards.join(" "));
+    trainer.dispose();
+  });
+
 test("options that do not fit a method are refused before anything is loaded", async () => {
   const nowhere = path.join(root, "nowhere");
   for (const [options, message] of [
@@ -111,7 +123,7 @@ test("options that do not fit a method are refused before anything is loaded", a
     [{ window: [25, 5] }, /^window: range: expected two whole numbers/],
     [
       { method: "draft-lv", images: nowhere },
-      /^images: expected none with method draft-lv.*; srpo, direct-align train on real ones$/,
+      /^images: expected none with method draft-lv.*; srpo, direct-align, refl take real ones$/,
     ],
   ] as const)
     await assert.rejects(Trainer.create(config({ ...options, model: nowhere })), {

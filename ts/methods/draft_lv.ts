@@ -9,14 +9,13 @@
 //
 // Source: for FLUX RuoyuWang-2077/FlowBP, flowbp/trainers/flux1/draft_lv.py; see methods.md 8.
 
-import { noGrad } from "../autograd/tape.js";
 import { SrpoError } from "../native/error.js";
-import { combine } from "../ops/index.js";
 import { denoise } from "../sampler/denoise.js";
 import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Draws } from "./draws.js";
+import { noisyAt } from "./flow_matching.js";
 import type { Batch, Method, RewardParts, Term } from "./method.js";
 import { rewardTerm, type RewardLossOptions } from "./reward_loss.js";
 import { cleanEstimate, velocityOf } from "./rollout.js";
@@ -75,25 +74,20 @@ export class DraftLv implements Method {
     for (let i = 0; i < renoisings; ++i) {
       using scope = tensorScope();
       void scope;
-      const noisy = this.#renoised(end, parts.drawRenoise(batch, i));
+      const noisy = noisyAt(end, parts.drawRenoise(batch, i), this.#last(batch));
       yield this.#term("renoised", batch, this.#estimate(batch, noisy));
     }
   }
 
-  get #sigma(): number {
-    return this.#sigmas[this.options.rolloutSteps - 1]!;
-  }
-
-  #renoised(end: Tensor, noise: Tensor): Tensor {
-    const sigma = this.#sigma;
-    return noGrad(() => combine(end, noise, { x: Math.fround(1 - sigma), y: sigma }));
-  }
-
   /** The differentiated step to 0. */
   #estimate(batch: Batch, noisy: Tensor): Tensor {
-    const sigmas = batch.samples.map(() => this.#sigma);
     const { guidance } = this.options;
-    return cleanEstimate(this.parts.policy, noisy, sigmas, batch.features, guidance);
+    return cleanEstimate(this.parts.policy, noisy, this.#last(batch), batch.features, guidance);
+  }
+
+  /** sigma_T-1, once a sample. */
+  #last({ samples }: Batch): number[] {
+    return samples.map(() => this.#sigmas[this.options.rolloutSteps - 1]!);
   }
 
   #term(name: string, batch: Batch, clean: Tensor): Term {

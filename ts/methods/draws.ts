@@ -11,7 +11,7 @@ export interface Draws {
   drawIndex(batch: Batch, sample: number, low: number, high: number, draw?: number): number;
   /** The step before which a prompt's rollout stops, in [low, high] (ReFL). */
   drawStop(batch: Batch, sample: number, low: number, high: number): number;
-  /** Fresh noise [B, L, 4C] float32 of the update's `draw`-th re-noising, one each prompt (DRaFT-LV). */
+  /** Fresh noise [B, L, 4C] float32 of the update's `draw`-th re-noising of clean latents, one each prompt. */
   drawRenoise(batch: Batch, draw: number): Tensor;
 }
 

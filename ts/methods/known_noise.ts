@@ -6,9 +6,9 @@
 //
 // Only v has a gradient, and g its sign: below 0 it denoises, above it inverts.
 
-import { noGrad } from "../autograd/tape.js";
-import { combine, recover } from "../ops/index.js";
+import { recover } from "../ops/index.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { noisyAt } from "./flow_matching.js";
 import type { LatentDecoder, Policy, PromptFeatures } from "./method.js";
 import { inUnitRange } from "./picture.js";
 import { recoveryGain, type BranchPlan } from "./window.js";
@@ -21,9 +21,7 @@ export function recoverImage(
   guidance: number,
 ): { image: Tensor; velocity: Tensor; decoded: Tensor } {
   const from = plans.map((plan) => plan.from);
-  const noisy = noGrad(() =>
-    combine(clean, noise, { x: from.map((s) => Math.fround(1 - s)), y: from }),
-  );
+  const noisy = noisyAt(clean, noise, from);
   const velocity = policy.velocity(noisy, from, features, guidance);
   const latent = recover(clean, noise, velocity, { ...decoder, g: plans.map(recoveryGain) });
   const decoded = decoder.decode(latent);

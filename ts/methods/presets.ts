@@ -55,7 +55,7 @@ const fluxBackprop = {
  *
  * @see RuoyuWang-2077/FlowBP, configs/final/flux1/flux1_refl.yaml
  */
-export const refl: ReflOptions = { ...fluxBackprop, stopSteps: 11 };
+export const refl: ReflOptions = { ...fluxBackprop, stopSteps: 11, pretrainWeight: 1 };
 
 /** DRaFT-1, the paper's cheapest; its loss is minus the reward. No published values for FLUX. */
 export const draft: DraftOptions = {

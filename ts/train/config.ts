@@ -27,7 +27,7 @@ export const trainSchema = {
   reward: { type: "text", path: true, help: "folder of the reward; default: reward/ inside the model's", group: "what" },
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
-  images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout", group: "what" },
+  images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout (refl: a denoising loss beside it)", group: "what" },
   method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv"], help: "alignment method; a preset gives each its own published values", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
@@ -87,6 +87,7 @@ export const trainSchema = {
   rewardMap: { type: "text", default: draft.loss.map, choices: ["linear", "hinge"], help: "loss of a reward: -R, or relu(margin - R) (refl and draft-lv with preset hps: hinge, margin 0.55)", group: "refl, draft, draft-lv" },
   rewardScale: { type: "number", min: 0, max: 1e6, default: draft.loss.scale, help: "factor of that loss (grad_scale)", group: "refl, draft, draft-lv" },
   stopSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: refl.stopSteps, help: "refl: last steps of the rollout among which its stop is drawn", group: "refl, draft, draft-lv" },
+  pretrainWeight: { type: "number", min: 0, max: 1e6, default: refl.pretrainWeight, help: "refl with `images`: weight of the ordinary denoising loss on them, beside the reward's; 0: none", group: "refl, draft, draft-lv" },
   lastSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: draft.lastSteps, help: "draft: K, steps that are differentiated; rolloutSteps: all", group: "refl, draft, draft-lv" },
   renoisings: { type: "number", integer: true, min: 0, max: 64, default: draftLv.renoisings, help: "draft-lv: pictures beside the rollout's end, each from a fresh re-noising", group: "refl, draft, draft-lv" },
 

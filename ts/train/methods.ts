@@ -14,8 +14,8 @@ import type { TrainConfig } from "./config.js";
 export interface MethodParts extends RewardParts, Draws {}
 
 interface Entry {
-  /** Whether clean latents of real pictures (`images`) may stand for its rollout. */
-  offline: boolean;
+  /** Whether it takes real pictures (`images`), in place of its rollout or beside it. */
+  takesImages: boolean;
   /** Throws ERR_CONFIG for options that do not fit together. */
   check(config: TrainConfig): void;
   make(config: TrainConfig, parts: MethodParts): Method;
@@ -26,10 +26,10 @@ function entry<O>(
   options: (config: TrainConfig) => O,
   make: new (options: O, parts: MethodParts) => Method,
   check: (options: O) => void,
-  { offline = false } = {},
+  { takesImages = false } = {},
 ): Entry {
   return {
-    offline,
+    takesImages,
     check: (config) => check(options(config)),
     make: (config, parts) => new make(options(config), parts),
   };
@@ -38,9 +38,9 @@ function entry<O>(
 const checkWindow = ({ window }: { window: WindowOptions }): void => void new Window(window);
 
 const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
-  srpo: entry(srpoOptions, Srpo, checkWindow, { offline: true }),
-  "direct-align": entry(directAlignOptions, DirectAlign, checkWindow, { offline: true }),
-  refl: entry(reflOptions, Refl, checkRefl),
+  srpo: entry(srpoOptions, Srpo, checkWindow, { takesImages: true }),
+  "direct-align": entry(directAlignOptions, DirectAlign, checkWindow, { takesImages: true }),
+  refl: entry(reflOptions, Refl, checkRefl, { takesImages: true }),
   draft: entry(draftOptions, Draft, checkDraft),
   "draft-lv": entry(draftLvOptions, DraftLv, checkDraftLv),
 };
@@ -53,11 +53,13 @@ const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
 export function checkMethod(config: TrainConfig): void {
   const { method, images } = config;
   methods[method].check(config);
-  if (images === undefined || methods[method].offline) return;
-  const able = Object.entries(methods).flatMap(([name, { offline }]) => (offline ? [name] : []));
+  if (images === undefined || methods[method].takesImages) return;
+  const able = Object.entries(methods).flatMap(([name, { takesImages }]) =>
+    takesImages ? [name] : [],
+  );
   throw new SrpoError(
     "ERR_CONFIG",
-    `images: expected none with method ${method}, which scores pictures of its own; ${able.join(", ")} train on real ones`,
+    `images: expected none with method ${method}, which scores pictures of its own alone; ${able.join(", ")} take real ones`,
   );
 }
 
@@ -107,7 +109,8 @@ function backpropOptions(config: TrainConfig) {
 }
 
 export function reflOptions(config: TrainConfig): ReflOptions {
-  return { ...backpropOptions(config), stopSteps: config.stopSteps };
+  const { stopSteps, pretrainWeight } = config;
+  return { ...backpropOptions(config), stopSteps, pretrainWeight };
 }
 
 export function draftOptions(config: TrainConfig): DraftOptions {
