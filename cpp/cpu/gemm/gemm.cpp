@@ -91,23 +91,34 @@ struct Plan {
   const Gemm& g;
   const GemmKernel& kernel;
   GemmFinish finish;
-  int64_t input_bytes;  // of an element of A and B
-  int64_t panels;       // of B, one batch
-  int64_t panel_bytes;  // of one panel of B, all of K
-  bool dots;            // no panels at all
-  bool reads_a;         // no panels of A
-  bool reads_b;         // no panels of B but for the last columns
+  GemmMicroOut micro_out;  // or null
+  int64_t input_bytes;     // of an element of A and B
+  int64_t panels;          // of B, one batch
+  int64_t panel_bytes;     // of one panel of B, all of K
+  bool dots;               // no panels at all
+  bool reads_a;            // no panels of A
+  bool reads_b;            // no panels of B but for the last columns
 };
+
+/// Whether a kernel may write this output from registers.
+bool is_plain(const GemmOutput& o) {
+  return o.activation == ActivationKind::kNone && o.pre == nullptr && o.residual == nullptr &&
+         o.gate == nullptr;
+}
 
 Plan plan_for(const Gemm& g) {
   const GemmKernel& kernel = kernel_for(g.dtype);
+  const bool to_bf16 = g.output_dtype == DType::kBFloat16;
   const bool a_along = g.a.column_stride == 1;
   const bool b_along = g.b.row_stride == 1;
   const bool b_across = g.b.column_stride == 1;
   return {
       .g = g,
       .kernel = kernel,
-      .finish = g.output_dtype == DType::kBFloat16 ? tables().finish_bf16 : tables().finish_f32,
+      .finish = to_bf16 ? tables().finish_bf16 : tables().finish_f32,
+      .micro_out = !is_plain(g.output) ? nullptr
+                   : to_bf16           ? kernel.micro_out_bf16
+                                       : kernel.micro_out_f32,
       .input_bytes = static_cast<int64_t>(size_of(g.dtype)),
       .panels = ceil_div(g.N, kernel.nr),
       .panel_bytes = ceil_div(g.K, kernel.unit) * kernel.unit * kernel.nr * kernel.element_bytes,
@@ -202,7 +213,10 @@ void run_dots(const Plan& p, const Task& t) {
 void run_tiles(const Plan& p, const Task& t) {
   const Gemm& g = p.g;
   const GemmKernel& kernel = p.kernel;
-  const int64_t tiles = ceil_div(t.rows, kernel.mr), block = std::min<int64_t>(kernel.depth, g.K);
+  const int64_t tiles = ceil_div(t.rows, kernel.mr);
+  // Blocks of equal depth: a short one at the end would do little for what its sums cost.
+  const int64_t share = ceil_div(g.K, ceil_div(g.K, kernel.depth));
+  const int64_t block = std::min(g.K, ceil_div(share, kernel.unit) * kernel.unit);
   const int64_t tile_size = kernel.mr * kernel.nr;
   const int64_t block_bytes =
       tiles * kernel.mr * ceil_div(block, kernel.unit) * kernel.unit * kernel.element_bytes;
@@ -222,21 +236,26 @@ void run_tiles(const Plan& p, const Task& t) {
     if (!p.reads_a) pack_a_block(p, a, t.batch, t.row, t.rows, k, depth);
     const auto multiply = [&](int64_t i, int64_t tile) {
       const int64_t panel = t.panel + i, column = panel * kernel.nr;
-      const int64_t row = t.row + tile * kernel.mr;
+      const int64_t columns = columns_of(p, panel), row = t.row + tile * kernel.mr;
       const int64_t rows = std::min<int64_t>(kernel.mr, t.row + t.rows - row);
       const bool in_place = reads_panel(p, panel);
       float* c = one_block ? sums : sums + (i * tiles + tile) * tile_size;
-      if (last) fetch_addend(p, output, row, column, rows, columns_of(p, panel));
-      const char* b = in_place ? at(g.b, p, t.batch, k, column)
-                               : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
+      const char* at_a = p.reads_a ? at(g.a, p, t.batch, row, k)
+                                   : a + tile * kernel.mr * padded * kernel.element_bytes;
+      const char* at_b = in_place
+                             ? at(g.b, p, t.batch, k, column)
+                             : t.chunk + i * p.panel_bytes + k * kernel.nr * kernel.element_bytes;
+      const int64_t a_stride = p.reads_a ? g.a.row_stride : 0;
       if (!along_rows && !in_place && i + 1 < t.panels)
-        fetch_share(b + p.panel_bytes, padded * kernel.nr * kernel.element_bytes, tile, tiles);
-      kernel.micro(c,
-                   p.reads_a ? at(g.a, p, t.batch, row, k)
-                             : a + tile * kernel.mr * padded * kernel.element_bytes,
-                   b, depth, rows, p.reads_a ? g.a.row_stride : 0, in_place ? g.b.row_stride : 0,
-                   k > 0);
-      if (last) p.finish(output, row, column, rows, columns_of(p, panel), c, kernel.nr);
+        fetch_share(at_b + p.panel_bytes, padded * kernel.nr * kernel.element_bytes, tile, tiles);
+      if (last && p.micro_out != nullptr && rows == kernel.mr && columns == kernel.nr &&
+          !in_place) {
+        p.micro_out(output, row, column, k > 0 ? c : nullptr, at_a, at_b, depth, a_stride);
+        return;
+      }
+      if (last) fetch_addend(p, output, row, column, rows, columns);
+      kernel.micro(c, at_a, at_b, depth, rows, a_stride, in_place ? g.b.row_stride : 0, k > 0);
+      if (last) p.finish(output, row, column, rows, columns, c, kernel.nr);
     };
     if (along_rows) {
       for (int64_t tile = 0; tile < tiles; ++tile)

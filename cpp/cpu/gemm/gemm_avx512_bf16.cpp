@@ -1,8 +1,10 @@
 // The matrix product from bfloat16 by dot products of pairs (AVX512_BF16): twice the multiplications
 // an instruction of float. Panels hold pairs along the depth, one a 32-bit word; rows of A are such
 // pairs as they lie in memory. Subnormal products count as zero, as the instruction has it.
-#pragma GCC target( \
-    "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,prefer-vector-width=512")
+#include "cpp/cpu/target_avx512_bf16.h"
+
+#include "cpp/cpu/vector.h"
+
 #include "cpp/cpu/gemm/gemm_kernels.h"
 #include "cpp/cpu/gemm/gemm_pairs.h"
 
@@ -11,9 +13,10 @@
 namespace {
 
 using srpo::cpu::GemmKernel;
+using srpo::cpu::GemmOutput;
 
 constexpr int kRows = 12, kVectors = 2, kColumns = 16 * kVectors;
-constexpr int kDepth = 512;  // 32 columns of it are 32 KiB
+constexpr int kDepth = 1024;
 
 [[gnu::always_inline]] inline __m512 add_products(__m512 sums, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(sums, (__m512bh)a, (__m512bh)b);
@@ -24,13 +27,12 @@ constexpr int kDepth = 512;  // 32 columns of it are 32 KiB
   return _mm512_set1_epi32(pair);
 }
 
-/// Pair (i, k) of A begins at a[i * a_row + k * a_column], elements. An odd element at the end of
-/// rows read from the matrix itself stands alone.
+/// sums += A B over `pairs` steps along the depth; both pointers move on. Pair (i, k) of A begins at
+/// a[i * a_row + k * a_column], elements.
 template <int rows>
-[[gnu::always_inline]] inline void tile(float* c, const uint16_t* a, const uint16_t* b,
-                                        int64_t pairs, bool odd, int64_t a_row, int64_t a_column,
-                                        bool accumulate) {
-  __m512 sums[rows][kVectors] = {};
+[[gnu::always_inline]] inline void multiply(__m512 (&sums)[rows][kVectors], const uint16_t*& a,
+                                            const uint16_t*& b, int64_t pairs, int64_t a_row,
+                                            int64_t a_column) {
   for (int64_t k = 0; k < pairs; ++k) {
     __m512i column[kVectors];
 #pragma GCC unroll 2
@@ -44,14 +46,27 @@ template <int rows>
     a += a_column;
     b += 2 * kColumns;
   }
-  if (odd) {
+}
+
+/// The odd element at the end of rows read from the matrix itself, which stands alone.
+template <int rows>
+[[gnu::always_inline]] inline void multiply_odd(__m512 (&sums)[rows][kVectors], const uint16_t* a,
+                                                const uint16_t* b, int64_t a_row) {
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; ++i)
+  for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j)
-        sums[i][j] = add_products(sums[i][j], _mm512_set1_epi32(a[i * a_row]),
-                                  _mm512_loadu_si512(b + j * 32));
-  }
+    for (int j = 0; j < kVectors; ++j)
+      sums[i][j] =
+          add_products(sums[i][j], _mm512_set1_epi32(a[i * a_row]), _mm512_loadu_si512(b + j * 32));
+}
+
+template <int rows>
+[[gnu::always_inline]] inline void tile(float* c, const uint16_t* a, const uint16_t* b,
+                                        int64_t pairs, bool odd, int64_t a_row, int64_t a_column,
+                                        bool accumulate) {
+  __m512 sums[rows][kVectors] = {};
+  multiply<rows>(sums, a, b, pairs, a_row, a_column);
+  if (odd) multiply_odd<rows>(sums, a, b, a_row);
 #pragma GCC unroll 12
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
@@ -59,6 +74,53 @@ template <int rows>
       float* to = c + i * kColumns + j * 16;
       _mm512_storeu_ps(to, accumulate ? sums[i][j] + _mm512_loadu_ps(to) : sums[i][j]);
     }
+}
+
+constexpr int64_t kPairsToFetch = 64;  // steps before the end at which the output is asked for
+
+/// A whole tile whose sums go from registers to the output.
+template <typename T, bool in_place>
+void tile_out(const GemmOutput& o, int64_t row, int64_t column, const float* before,
+              const uint16_t* a, const uint16_t* b, int64_t depth, int64_t a_stride) {
+  const int64_t a_row = in_place ? a_stride : 2, a_column = in_place ? 2 : 2 * kRows;
+  const int64_t pairs = in_place ? depth / 2 : (depth + 1) / 2;
+  const int64_t last = pairs < kPairsToFetch ? pairs : kPairsToFetch;
+  T* out = static_cast<T*>(o.out) + row * o.stride + column;
+  __m512 sums[kRows][kVectors] = {};
+  multiply<kRows>(sums, a, b, pairs - last, a_row, a_column);
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i)
+    for (int j = 0; j < kColumns; j += 64 / sizeof(T))
+      __builtin_prefetch(out + i * o.stride + j, 1);
+  multiply<kRows>(sums, a, b, last, a_row, a_column);
+  if (in_place && depth % 2 != 0) multiply_odd<kRows>(sums, a, b, a_row);
+  if (before != nullptr)
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j)
+        sums[i][j] += _mm512_loadu_ps(before + i * kColumns + j * 16);
+#pragma GCC unroll 2
+  for (int j = 0; j < kVectors; ++j) {
+    if (o.bias != nullptr) {
+      const __m512 bias = (__m512)load(static_cast<const T*>(o.bias) + column + j * 16);
+#pragma GCC unroll 12
+      for (int i = 0; i < kRows; ++i) sums[i][j] += bias;
+    }
+    if (o.accumulate)
+#pragma GCC unroll 12
+      for (int i = 0; i < kRows; ++i) sums[i][j] += (__m512)load(out + i * o.stride + j * 16);
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) store(out + i * o.stride + j * 16, (f32x16)sums[i][j]);
+  }
+}
+
+template <typename T>
+void micro_out(const GemmOutput& output, int64_t row, int64_t column, const float* before,
+               const void* panel_a, const void* panel_b, int64_t depth, int64_t a_stride) {
+  const auto run = a_stride == 0 ? tile_out<T, false> : tile_out<T, true>;
+  run(output, row, column, before, static_cast<const uint16_t*>(panel_a),
+      static_cast<const uint16_t*>(panel_b), depth, a_stride);
 }
 
 template <int rows>
@@ -148,6 +210,8 @@ extern const GemmKernel gemm_avx512_bf16 = {
     .pack_a = pack_pairs<kRows>,
     .pack_b = pack_pairs<kColumns>,
     .micro = micro,
+    .micro_out_f32 = micro_out<float>,
+    .micro_out_bf16 = micro_out<bf16_bits>,
     .dot = dot,
 };
 

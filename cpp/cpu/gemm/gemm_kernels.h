@@ -18,6 +18,13 @@ using GemmPack = void (*)(void* panel, const void* from, int64_t lines, int64_t 
 using GemmMicro = void (*)(float* c, const void* a, const void* b, int64_t depth, int64_t rows,
                            int64_t a_stride, int64_t b_stride, bool accumulate);
 
+/// The last block of a whole tile, mr by nr, for an output that takes a bias or is added to and nothing
+/// else: the sums go there from registers. `before` are the sums of the blocks before, or null. B is a
+/// panel. The same bits as GemmMicro and GemmFinish.
+using GemmMicroOut = void (*)(const GemmOutput& output, int64_t row, int64_t column,
+                              const float* before, const void* a, const void* b, int64_t depth,
+                              int64_t a_stride);
+
 /// c[rows, nr], rows at most dot_rows, = A B^T for rows of A and B that lie along the depth: for so
 /// few rows of A that packing B would not pay. `columns` rows of B are there.
 using GemmDot = void (*)(float* c, const void* a, const void* b, int64_t depth, int64_t rows,
@@ -32,11 +39,12 @@ struct GemmKernel {
   int mr, nr;
   int unit;           // depth is padded to a multiple
   int element_bytes;  // of a panel
-  int depth;          // of a block: a panel of B stays in the first-level cache
+  int depth;          // of a block, at most: its panels of A stay in the second-level cache
   bool reads_a;       // micro can do without a panel of A whose rows lie along the depth
   bool reads_b;       // ... of B whose rows lie along the columns
   GemmPack pack_a, pack_b;
   GemmMicro micro;
+  GemmMicroOut micro_out_f32 = nullptr, micro_out_bf16 = nullptr;  // by the output's dtype
   GemmDot dot;
 };
 

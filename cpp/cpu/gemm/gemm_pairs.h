@@ -5,6 +5,8 @@
 
 namespace {
 
+constexpr int64_t kAhead = 128;  // elements asked for before they are read
+
 /// panel[k / 2][width], pairs (see GemmPack).
 template <int width>
 void pack_pairs(void* to, const void* matrix, int64_t lines, int64_t depth, int64_t line_stride,
@@ -15,7 +17,9 @@ void pack_pairs(void* to, const void* matrix, int64_t lines, int64_t depth, int6
   if (depth_stride == 1 && line_stride != 1) {
     k = depth / 2;
     transpose_lines<width>(panel, lines, k, [&](int64_t line, int64_t word, __mmask16 mask) {
-      return _mm512_maskz_loadu_epi32(mask, from + line * line_stride + 2 * word);
+      const uint16_t* at = from + line * line_stride + 2 * word;
+      __builtin_prefetch(at + kAhead);
+      return _mm512_maskz_loadu_epi32(mask, at);
     });
   } else if (line_stride == 1) {
     for (; k < depth / 2; ++k) {

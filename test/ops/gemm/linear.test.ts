@@ -1,6 +1,7 @@
+import { equal } from "uvu/assert";
 import { backward } from "../../../ts/autograd/backward.js";
 import { noGrad } from "../../../ts/autograd/tape.js";
-import { linear, type Activation, type LinearOptions } from "../../../ts/ops/index.js";
+import { linear, slice, type Activation, type LinearOptions } from "../../../ts/ops/index.js";
 import type { Device } from "../../../ts/tensor/device.js";
 import type { Tensor } from "../../../ts/tensor/tensor.js";
 import {
@@ -65,6 +66,8 @@ forEachDevice("linear", (test, device) => {
     [1, 400, 290, 65],
     [1, 35, 40, 1100],
     [1, 64, 256, 768],
+    [1, 61, 70, 2111],
+    [1, 45, 300, 1201],
   ] as const)
     test(`[${sizes.join(", ")}] equals its definition, and so do its gradients`, async () => {
       for (const [dtype, tolerance] of [
@@ -152,6 +155,21 @@ forEachDevice("linear", (test, device) => {
         backward(y, randn(y.shape, { dtype, device, seed: 8 }));
         return [y, ...leaves.map((t) => t.grad!)];
       });
+  });
+
+  test("a row's bits do not depend on its place", async () => {
+    for (const dtype of ["float32", "bfloat16"] as const)
+      for (const [N, K] of [
+        [70, 1301],
+        [300, 77],
+      ] as const) {
+        const { x, w, b } = inputs([1, 100, N, K], { dtype, device });
+        const [whole, part] = await toFloat64(
+          slice(linear(x, w, b), 1, 7, 80),
+          linear(slice(x, 1, 7, 80), w, b),
+        );
+        equal(part, whole, dtype);
+      }
   });
 
   test("what does not fit is named", () => {
