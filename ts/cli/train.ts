@@ -1,5 +1,7 @@
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
+import { hasJudges, JudgeEvaluator } from "../micro/evaluation/judge_evaluator.js";
+import { evaluationEvery } from "../train/evaluations.js";
 import { trainConfig, trainSchema, withFullPaths, type TrainConfig } from "../train/config.js";
 import { writeRunReport } from "../report/run_report.js";
 import { keepOrigin } from "../train/origin.js";
@@ -17,7 +19,15 @@ function newRunName(method: string): string {
 }
 
 // What a resumed run may change; everything else would make it another run.
-const changeable = new Set(["resume", "steps", "threads", "saveEvery", "keep", "sampleEvery"]);
+const changeable = new Set([
+  "resume",
+  "steps",
+  "threads",
+  "saveEvery",
+  "keep",
+  "sampleEvery",
+  "patience",
+]);
 
 function resumedConfig(resumed: Resumed, sources: readonly Source[]): TrainConfig {
   const foreign = sources.flatMap(({ values, problems = [] }) =>
@@ -29,6 +39,20 @@ function resumedConfig(resumed: Resumed, sources: readonly Source[]): TrainConfi
       `resume: expected only ${[...changeable].join(", ")} beside it, got ${foreign.join(", ")}`,
     );
   return trainConfig([{ name: resumed.run.config, values: resumed.options }, ...sources]);
+}
+
+/** The judges that a micro folder brings, where the run is to be evaluated and no second reward does that. */
+async function judgesOf(config: TrainConfig): Promise<JudgeEvaluator | undefined> {
+  const { model, evalReward, evalCount, device, precision } = config;
+  if (evaluationEvery(config) === 0 || evalReward !== undefined || !hasJudges(model!))
+    return undefined;
+  if (device !== "cpu")
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `device: expected cpu where judges evaluate, got ${device}; name a second reward by --eval-reward`,
+    );
+  const dtype = precision === "bf16" ? "bfloat16" : "float32";
+  return JudgeEvaluator.open(model!, { prompts: evalCount, dtype });
 }
 
 export const trainCommand = command({
@@ -44,6 +68,10 @@ export const trainCommand = command({
       "the micro model of `init micro`, on a laptop",
     ],
     ["train recipe.yaml --lr 1e-5", "options from a file, one changed"],
+    [
+      "train --eval-reward pickscore --keep-best score --patience 4",
+      "keeps what a second reward finds best, ends when it has peaked",
+    ],
     ["train --resume runs/srpo-20260131-235959", "goes on where that run was stopped"],
   ],
   async run(_, { positional, flags, signal }) {
@@ -66,7 +94,8 @@ export const trainCommand = command({
       );
     const run = resumed?.run ?? RunFolder.planned(config.out ?? newRunName(config.method));
 
-    const trainer = await Trainer.create(config, resumed?.checkpoint);
+    const judges = await judgesOf(config);
+    const trainer = await Trainer.create(config, resumed?.checkpoint, judges);
     try {
       if (signal.aborted) return interruptedCode(signal);
       await run.create(config);
@@ -77,19 +106,21 @@ export const trainCommand = command({
         done: trainer.step,
       });
       process.stderr.write(`run folder: ${run.path}\n`);
-      const { interrupted, checkpoint } = await trainer.run(run, { signal, progress });
+      const { interrupted, checkpoint, conclusion } = await trainer.run(run, { signal, progress });
       progress.end();
       const report = await writeRunReport(run.path);
       const where = checkpoint ?? "no checkpoint yet";
       process.stderr.write(
         `${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}\n`,
       );
+      for (const line of conclusion) process.stderr.write(`${line}\n`);
       process.stderr.write(`report: ${report}\n`);
       if (!interrupted) return 0;
       process.stderr.write(`go on by: srpo-native train --resume ${run.path}\n`);
       return interruptedCode(signal);
     } finally {
       trainer.dispose();
+      judges?.dispose();
     }
   },
 });

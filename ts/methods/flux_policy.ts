@@ -51,7 +51,7 @@ export class FluxPolicy implements Policy {
   /** The same for every step, so made once a text length. */
   #ropeOf(textLength: number): RopeTable {
     if (this.#rope === undefined || this.#ropeText !== textLength) {
-      this.#disposeRope();
+      this.disposeTables();
       const ids = fluxIds({ textLength, ...this.grid });
       this.#rope = fluxRope(this.model.config, ids, { device: this.model.parameters.device });
       release([this.#rope.cos, this.#rope.sin]);
@@ -60,13 +60,15 @@ export class FluxPolicy implements Policy {
     return this.#rope;
   }
 
-  #disposeRope(): void {
+  /** Frees what it made of its own; the model, which may be another's, stays. */
+  disposeTables(): void {
     this.#rope?.cos.dispose();
     this.#rope?.sin.dispose();
+    this.#rope = undefined;
   }
 
   dispose(): void {
-    this.#disposeRope();
+    this.disposeTables();
     this.model.dispose();
   }
 }

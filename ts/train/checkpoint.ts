@@ -12,6 +12,7 @@ import { saveFolder } from "../checkpoint/folder.js";
 import type { FolderWriter } from "../checkpoint/folder_writer.js";
 import { loadState, saveState } from "../checkpoint/state.js";
 import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
+import type { EvaluationState } from "./evaluations.js";
 import type { Flux } from "../models/flux/model.js";
 import { fluxNames } from "../models/flux/names.js";
 import { SrpoError } from "../native/error.js";
@@ -37,6 +38,8 @@ export interface TrainingRecord {
   seed: string;
   options: { readonly [name: string]: Json };
   version: string;
+  /** Of a run that is evaluated. */
+  evaluation?: EvaluationState;
 }
 
 const deepest = 3; // of a pipeline's folders

@@ -47,6 +47,14 @@ export const trainSchema = {
   sampleSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: 50, help: "Euler steps of a sample", group: "run" },
   sampleGuidance: { type: "number", default: 3.5, help: "guidance input of a sample", group: "run" },
 
+  evalEvery: { type: "number", integer: true, min: 0, help: "updates between evaluations, and before the first; 0: none; default: 5 with keepBest or evalReward", group: "evaluation" },
+  evalReward: { type: "text", path: true, help: "folder of a second reward, which judges and never trains; its figure is `score`", group: "evaluation" },
+  evalPrompts: { type: "text", path: true, help: "file of the prompts that the second reward judges; default: the last `evalCount` of the run's, which are then not trained on", group: "evaluation" },
+  evalCount: { type: "number", integer: true, min: 1, max: 4096, default: 16, help: "prompts of an evaluation; judges of a micro folder see four pictures of each", group: "evaluation" },
+  keepBest: { type: "text", help: "figure whose best checkpoint is kept, as checkpoints/best: score, or realism, alignment, ... of judges", group: "evaluation" },
+  keepIf: { type: "texts", help: "what else the best must meet: alignment>=base-0.02 (base: before training), hacked<=0.1", group: "evaluation" },
+  patience: { type: "number", integer: true, min: 0, default: 0, help: "evaluations without a better one after which training ends; 0: it does not", group: "evaluation" },
+
   height: { type: "number", integer: true, min: 16, max: mostPixels, default: 720, help: "of the pictures, in pixels", group: "batch" },
   width: { type: "number", integer: true, min: 16, max: mostPixels, default: 720, help: "of the pictures, in pixels", group: "batch" },
   batch: { type: "number", integer: true, min: 1, max: 65536, default: 32, help: "prompts an update, over all ranks", group: "batch" },

@@ -21,9 +21,15 @@ export class MetricsLog {
   /**
    * @param step - after which the run goes on: rows and events beyond it are dropped, the run will write
    *   them again
+   * @param known - whether a row before it stays; one that is dropped is written again too
    */
-  static async open(file: string, eventsFolder: string, step: number): Promise<MetricsLog> {
-    await dropMetricsAfter(file, step);
+  static async open(
+    file: string,
+    eventsFolder: string,
+    step: number,
+    known: (row: MetricsRow) => boolean = () => true,
+  ): Promise<MetricsLog> {
+    await keepMetrics(file, (row) => row.step <= step && known(row));
     return new MetricsLog(file, new EventFile(eventsFolder, step));
   }
 
@@ -57,10 +63,10 @@ export function readMetrics(file: string): MetricsRow[] {
   return rows;
 }
 
-async function dropMetricsAfter(file: string, step: number): Promise<void> {
+async function keepMetrics(file: string, keep: (row: MetricsRow) => boolean): Promise<void> {
   if (!existsSync(file)) return;
   const kept = readMetrics(file)
-    .filter((row) => row.step <= step)
+    .filter(keep)
     .map((row) => `${JSON.stringify(row)}\n`)
     .join("");
   if (kept !== readFileSync(file, "utf8"))

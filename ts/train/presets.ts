@@ -22,6 +22,7 @@ const presets: Readonly<Record<Preset, Options>> = {
     microBatch: 8,
     rolloutSteps: 8,
     sampleSteps: 12,
+    evalCount: 32,
     lr: 3e-5,
     recompute: false,
     recomputeVae: false,

@@ -10,6 +10,7 @@ import type { Device } from "../tensor/device.js";
 import { release } from "../tensor/scope.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import type { TrainConfig } from "./config.js";
+import { evaluationEvery } from "./evaluations.js";
 
 /** A list of prompts and what the policy reads of them. */
 export interface PromptData {
@@ -114,8 +115,36 @@ async function cached(
   };
 }
 
+/** A part of a list, in order. */
+function partOf(data: PromptData, first: number, size: number): PromptData {
+  return {
+    size,
+    captions: data.captions.slice(first, first + size),
+    features: (places) => data.features(places.map((place) => first + place)),
+  };
+}
+
+/** A list cut in two: what is trained on, and the last prompts, which are judged by alone. */
+function heldOut(all: PromptData, count: number): { data: PromptData; evalData: PromptData } {
+  if (2 * count > all.size)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `evalCount: expected at most half of the ${all.size} prompts to be held out of training, got ${count}; ` +
+        "or name others to judge by with --eval-prompts",
+    );
+  const rest = all.size - count;
+  return { data: partOf(all, 0, rest), evalData: partOf(all, rest, count) };
+}
+
+export interface LoadedPrompts {
+  data: PromptData;
+  sampleData: PromptData;
+  /** What a second reward judges; undefined without one. */
+  evalData: PromptData | undefined;
+}
+
 /**
- * The prompts of a run and those of its grids: from `embeddings`, or encoded by the model folder's text
+ * The prompts of a run, those of its grids and those that it is judged by: from `embeddings`, or encoded by the model folder's text
  * encoders, which are loaded only if something has to be encoded.
  *
  * @param options.captions - of the pictures, for offline training
@@ -124,7 +153,7 @@ async function cached(
  * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT
  */
 export async function loadPromptData(
-  { model, prompts, embeddings, samplePrompts }: TrainConfig,
+  config: TrainConfig,
   {
     captions,
     widths,
@@ -135,22 +164,31 @@ export async function loadPromptData(
     widths: { txt: number; pooled: number };
     own: <T extends { dispose(): void }>(part: T) => T;
   },
-): Promise<{ data: PromptData; sampleData: PromptData }> {
+): Promise<LoadedPrompts> {
+  const { model, prompts, embeddings, samplePrompts, evalPrompts, evalCount } = config;
+  const judged = config.evalReward !== undefined && evaluationEvery(config) > 0;
   if (embeddings !== undefined && prompts !== undefined)
     throw new SrpoError(
       "ERR_CONFIG",
       "prompts: expected none beside embeddings, which bring their own, got both",
     );
   const ofGrids = samplePrompts === undefined ? undefined : await readPrompts(samplePrompts);
+  const ofEvaluation =
+    judged && evalPrompts !== undefined ? await readPrompts(evalPrompts) : undefined;
   const texts = captions ?? (await readPrompts(prompts ?? shippedPromptsFile));
   const encoders =
-    embeddings === undefined || ofGrids !== undefined
+    embeddings === undefined || ofGrids !== undefined || ofEvaluation !== undefined
       ? own(await loadTextEncoders(model!, precision))
       : undefined;
-  const data =
+  const all =
     embeddings === undefined
       ? own(new EncodedPrompts(texts, encoders!))
       : own(await cached(embeddings, widths, captions, precision));
-  const sampleData = ofGrids === undefined ? data : own(new EncodedPrompts(ofGrids, encoders!));
-  return { data, sampleData };
+  const encoded = (list: readonly string[]) => own(new EncodedPrompts(list, encoders!));
+  const { data, evalData } = !judged
+    ? { data: all, evalData: undefined }
+    : ofEvaluation === undefined
+      ? heldOut(all, evalCount)
+      : { data: all, evalData: encoded(ofEvaluation.slice(0, evalCount)) };
+  return { data, sampleData: ofGrids === undefined ? data : encoded(ofGrids), evalData };
 }

@@ -1,4 +1,12 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import { makeFolder, replaceFile } from "../checkpoint/durable.js";
@@ -96,7 +104,9 @@ export interface Resumed {
  * @throws SrpoError ERR_CONFIG if there is no run, ERR_CHECKPOINT if the checkpoint is not there
  */
 export async function findResumed(place: string): Promise<Resumed> {
-  const full = path.resolve(place);
+  const named = path.resolve(place);
+  // checkpoints/best is another name of a step's.
+  const full = path.basename(named) === "best" && existsSync(named) ? realpathSync(named) : named;
   const isCheckpoint = /^step-\d+$/.test(path.basename(full));
   const run = new RunFolder(isCheckpoint ? path.dirname(path.dirname(full)) : full);
   if (!existsSync(run.config))

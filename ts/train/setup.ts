@@ -4,6 +4,9 @@ import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
 import { listImages, loadImages } from "../data/images.js";
 import { draws } from "../methods/draws.js";
+import type { Evaluator } from "./evaluator.js";
+import { RewardEvaluator } from "./reward_evaluator.js";
+import { flagOf } from "./schema.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
 import type { Method } from "../methods/method.js";
 import { downsampling } from "../models/autoencoder/config.js";
@@ -30,6 +33,8 @@ export interface Setup {
   data: PromptData;
   /** Of the sample grids. */
   sampleData: PromptData;
+  /** A second reward, on prompts of its own; undefined without one. */
+  evaluator: Evaluator | undefined;
   method: Method;
   /** Clean packed latents of real pictures, by place; undefined online. */
   clean: ((places: readonly number[]) => Promise<Tensor>) | undefined;
@@ -48,6 +53,14 @@ export function requireDevice(device: string): Device {
       `device: expected one that is there, got ${device}; "srpo-native doctor" lists them`,
     );
   return device as Device;
+}
+
+function requireFolder(option: "reward" | "evalReward", folder: string): void {
+  if (!existsSync(folder))
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `${option}: expected a folder, got none at ${folder}; name one by --${flagOf(option)}`,
+    );
 }
 
 function requireSize(config: TrainConfig, model: Flux, vae: Autoencoder): { h: number; w: number } {
@@ -131,11 +144,8 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
   checkMethod(config);
   requireParts(root, ["transformer", "vae"]);
   const rewardFolder = config.reward ?? path.join(root, "reward");
-  if (!existsSync(rewardFolder))
-    throw new SrpoError(
-      "ERR_CONFIG",
-      `reward: expected a folder, got none at ${rewardFolder}; name one by --reward`,
-    );
+  requireFolder("reward", rewardFolder);
+  if (config.evalReward !== undefined) requireFolder("evalReward", config.evalReward);
 
   const owned: { dispose(): void }[] = [];
   const own = <T extends { dispose(): void }>(part: T): T => {
@@ -158,7 +168,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       }),
     );
     const real = config.images === undefined ? undefined : own(offline(config, vae, dtype, device));
-    const { data, sampleData } = await loadPromptData(config, {
+    const { evalData, ...prompts } = await loadPromptData(config, {
       captions: real?.captions,
       widths: { txt: model.config.contextSize, pooled: model.config.vectorSize },
       own,
@@ -172,13 +182,18 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
     const [tokens, channels] = [(h * w) / 4, model.config.inChannels];
     const { seed, noise } = config;
+    const evaluator =
+      evalData &&
+      own(
+        await RewardEvaluator.open(config, { data: evalData, decoder, tokens, channels }, frozen),
+      );
     const drawn = draws({ seed: BigInt(seed), noise, tokens, channels, device });
     return {
       model,
       policy,
       decoder,
-      data,
-      sampleData,
+      ...prompts,
+      evaluator,
       method: methodOf(config, { policy, decoder, reward, ...drawn }),
       clean: real?.clean,
       version: packageVersion,

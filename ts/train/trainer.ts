@@ -18,10 +18,14 @@ import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { loadTrainingState, readTraining, saveCheckpoint } from "./checkpoint.js";
+import { markBest } from "./best.js";
 import type { TrainConfig } from "./config.js";
+import { checkEvaluation, evaluationEvery, Evaluations } from "./evaluations.js";
+import type { Evaluator } from "./evaluator.js";
 import { MetricsLog, readMetrics } from "./metrics.js";
 import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
 import type { Progress } from "./progress.js";
+import { rewardFigures } from "./reward_evaluator.js";
 import type { RunFolder } from "./run_folder.js";
 import { Sampler } from "./sampler.js";
 import { loadSetup, type Setup } from "./setup.js";
@@ -46,6 +50,8 @@ export interface RunEnd {
   interrupted: boolean;
   /** The last checkpoint; undefined if it ended before the first. */
   checkpoint: string | undefined;
+  /** What its evaluations came to, a line each. */
+  conclusion: readonly string[];
 }
 
 /** Owns everything about a run but the method's equation: data, accumulation, update, files, signals. */
@@ -60,6 +66,7 @@ export class Trainer {
     readonly setup: Setup,
     readonly method: Method,
     readonly optimizer: AdamW,
+    readonly evaluations: Evaluations | undefined,
   ) {
     const { remainder } = optimizer;
     this.#ema =
@@ -72,12 +79,25 @@ export class Trainer {
   /**
    * Loads models and data, and with `checkpoint` the state that a run goes on from.
    *
+   * @param evaluator - what judges the run, in place of a second reward; stays the caller's to dispose of
    * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT
    */
-  static async create(config: TrainConfig, checkpoint?: string): Promise<Trainer> {
+  static async create(
+    config: TrainConfig,
+    checkpoint?: string,
+    evaluator?: Evaluator,
+  ): Promise<Trainer> {
+    const second = config.evalReward === undefined ? undefined : rewardFigures;
+    const criterion = checkEvaluation(config, evaluator?.figures ?? second);
     const setup = await loadSetup(config);
     let optimizer: AdamW | undefined;
     try {
+      const judge = evaluator ?? setup.evaluator;
+      const state = checkpoint === undefined ? undefined : readTraining(checkpoint).evaluation;
+      const evaluations =
+        judge === undefined || evaluationEvery(config) === 0
+          ? undefined
+          : new Evaluations(config, judge, criterion, state);
       const { lr, beta1, beta2, eps, weightDecay, rounding } = config;
       const seed = BigInt(config.seed);
       const { model } = setup;
@@ -93,7 +113,7 @@ export class Trainer {
       // A resumed run has its masters in its state.
       if (checkpoint === undefined && optimizer.remainder !== undefined)
         await openFluxMasters(path.join(config.model!, "transformer"), model, optimizer.remainder);
-      const trainer = new Trainer(config, setup, setup.method, optimizer);
+      const trainer = new Trainer(config, setup, setup.method, optimizer, evaluations);
       if (checkpoint !== undefined) await trainer.#resume(checkpoint);
       return trainer;
     } catch (error) {
@@ -138,7 +158,17 @@ export class Trainer {
    * leaves nothing to save: the run begins again when it is resumed.
    */
   async run(run: RunFolder, { signal, progress, look }: RunOptions): Promise<RunEnd> {
-    const metrics = await MetricsLog.open(run.metrics, run.path, this.step);
+    const { evaluations } = this;
+    const metrics = await MetricsLog.open(
+      run.metrics,
+      run.path,
+      this.step,
+      (row) => evaluations?.knows(row) ?? true,
+    );
+    const { model, policy } = this.setup;
+    const evaluate = async () =>
+      (await evaluations?.at(this.step, { model, policy, signal }, { metrics, progress })) ?? false;
+    const ended = () => this.step >= steps || (evaluations?.exhausted ?? false);
     const sampler = new Sampler(this.config, this.setup, run);
     const { steps, saveEvery, sampleEvery, batch } = this.config;
     const due = () => sampleEvery > 0 && (this.step % sampleEvery === 0 || this.step === steps);
@@ -160,9 +190,12 @@ export class Trainer {
       !readMetrics(run.metrics).some((r) => r.step === 0)
     )
       metrics.write({ step: 0, ...(await looked()) });
+    // A run that was stopped before it named its best checkpoint names it now.
+    await this.#markBest(run);
+    if (await evaluate()) checkpoint = await this.save(run);
     progress?.update(this.step);
     const { passes } = this.setup.policy;
-    while (this.step < steps && !signal.aborted) {
+    while (!ended() && !signal.aborted) {
       const started = performance.now();
       const before = { ...passes };
       const values = await this.update(this.step + 1, (prompts) =>
@@ -176,11 +209,18 @@ export class Trainer {
       metrics.write({ step: this.step, ...values, seconds, forwards, backwards, ...figures });
       progress?.update(this.step, noteOf(values));
       if (due()) await sampler.draw(this.step, metrics, signal);
-      const last = this.step === steps || signal.aborted;
-      if (last || (saveEvery > 0 && this.step % saveEvery === 0)) checkpoint = await this.save(run);
+      const best = await evaluate();
+      const last = ended() || signal.aborted;
+      if (last || best || (saveEvery > 0 && this.step % saveEvery === 0))
+        checkpoint = await this.save(run);
     }
-    if (this.step >= steps) checkpoint ??= path.join(run.checkpoints, stepName(this.step));
-    return { interrupted: this.step < steps, checkpoint };
+    if (ended()) checkpoint ??= path.join(run.checkpoints, stepName(this.step));
+    return { interrupted: !ended(), checkpoint, conclusion: evaluations?.conclusion() ?? [] };
+  }
+
+  async #markBest(run: RunFolder): Promise<void> {
+    const step = this.evaluations?.bestStep;
+    if (step !== undefined) await markBest(run.checkpoints, step);
   }
 
   /**
@@ -296,7 +336,7 @@ export class Trainer {
     };
   }
 
-  /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`. Returns its folder. */
+  /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`, but the best. Returns its folder. */
   async save(run: RunFolder): Promise<string> {
     const { config, setup } = this;
     const { weights, device } = setup.model.parameters;
@@ -320,13 +360,16 @@ export class Trainer {
         seed: config.seed,
         options: JSON.parse(JSON.stringify(config)) as Record<string, never>,
         version: setup.version,
+        ...(this.evaluations?.state && { evaluation: this.evaluations.state }),
       },
     });
+    await this.#markBest(run);
     // A run that went on from an earlier checkpoint leaves the later ones until it arrives there.
     const all = (await completeCheckpoints(run.checkpoints)).filter(
       ({ step }) => step <= this.step,
     );
-    for (const old of all.slice(config.keep)) await removeFolder(old.path);
+    for (const old of all.slice(config.keep))
+      if (old.step !== this.evaluations?.bestStep) await removeFolder(old.path);
     return place;
   }
 
