@@ -9,13 +9,19 @@ import { affine, combine, mean } from "../../ts/ops/index.js";
 import { shiftedSigmas } from "../../ts/sampler/schedule.js";
 import { memoryOf, synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
-import { forEachDevice, memoryInUse, relativeError } from "../support/index.js";
+import {
+  assertSameBitsForThreads,
+  forEachDevice,
+  memoryInUse,
+  relativeError,
+} from "../support/index.js";
 import { checkSlopes } from "./slope.js";
 import { batchOf, captions, frozenRollout, tiny, updateOf, type Tiny } from "./tiny.js";
 
 const plain: DraftOptions = {
   ...published,
   rolloutSteps: 3,
+  shift: 3,
   rolloutGuidance: 2,
   guidance: 3,
   lastSteps: 1,
@@ -87,6 +93,29 @@ forEachDevice("Draft", (test, device) => {
       }
       model.dispose();
     });
+
+  test("recomputing blocks, the VAE's and steps changes nothing", async () => {
+    const batches = [batchOf(device, [0, 1])];
+    const gradients: Float32Array[] = [];
+    for (const recompute of [false, true])
+      for (const recomputeSteps of [false, true]) {
+        const model = await tiny(device, { recompute, recomputeVae: recompute });
+        const method = make(model, { lastSteps: 3, recomputeSteps });
+        gradients.push((await updateOf(model, method, batches)).gradient);
+        model.dispose();
+      }
+    for (const other of gradients.slice(1)) assert.ok(relativeError(other, gradients[0]!) < 1e-6);
+  });
+
+  test("the gradient's bits do not depend on the number of threads", async () => {
+    const model = await tiny(device);
+    await assertSameBitsForThreads(async () => {
+      const method = make(model, { lastSteps: 2, recomputeSteps: true });
+      await updateOf(model, method, [batchOf(device, [0, 1])]);
+      return [model.flux.parameters.gradients!];
+    });
+    model.dispose();
+  });
 
   test("steps before the last K are not recorded, and have the rollout's guidance", async () => {
     const model = await tiny(device);

@@ -17,6 +17,7 @@ import { batchOf, captions, channels, tiny, tokens, updateOf, type Tiny } from "
 const plain: DraftLvOptions = {
   ...published,
   rolloutSteps: 3,
+  shift: 3,
   rolloutGuidance: 2,
   guidance: 3,
   renoisings: 2,

@@ -27,6 +27,7 @@ import {
 const plain: ReflOptions = {
   ...published,
   rolloutSteps: 4,
+  shift: 3,
   stopSteps: 3,
   rolloutGuidance: 2,
   guidance: 3,

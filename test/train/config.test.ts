@@ -8,6 +8,12 @@ import {
   srpoHps,
   srpoPickScore,
 } from "../../ts/methods/presets.js";
+import {
+  dynamicMu,
+  fluxDevSchedule,
+  inferenceSigmas,
+  shiftedSigmas,
+} from "../../ts/sampler/schedule.js";
 import { trainConfig, trainSchema } from "../../ts/train/config.js";
 import {
   directAlignOptions,
@@ -53,6 +59,14 @@ test("a preset has each method's own published values", () => {
   }
   assert.equal(of("refl", { guidance: 2 }).guidance, 2);
   assert.equal(of("srpo").rewardMap, "linear");
+});
+
+test("the static shift of refl and draft is diffusers' dynamic one at 512 x 512", () => {
+  const ours = shiftedSigmas(25, refl.shift);
+  const theirs = inferenceSigmas(25, fluxDevSchedule, dynamicMu(fluxDevSchedule, 1024));
+  assert.equal(ours.length, theirs.length);
+  ours.forEach((sigma, i) => assert.ok(Math.abs(sigma - theirs[i]!) < 1e-6));
+  assert.equal(config({ method: "refl", preset: "micro" }).shift, 3);
 });
 
 test("a later source wins, over the preset too", () => {

@@ -32,7 +32,7 @@ import { requireLateSteps, velocityOf } from "./rollout.js";
 export interface DraftOptions {
   /** T, Euler steps of the rollout; 25 (50 of DDIM in the original). */
   rolloutSteps: number;
-  /** Static time shift; 3. FlowBP's is the dynamic one of diffusers' FLUX pipeline. */
+  /** Static time shift; 1.88 at 512 x 512, where diffusers' dynamic one is that. */
   shift: number;
   /** Guidance input of the steps without gradient; 4. */
   rolloutGuidance: number;

@@ -1,3 +1,4 @@
+import { dynamicMu, fluxDevSchedule } from "../sampler/schedule.js";
 import { srpoControlWords } from "./control_words.js";
 import type { DirectAlignOptions } from "./direct_align.js";
 import type { DraftOptions } from "./draft.js";
@@ -44,14 +45,16 @@ export const directAlign: DirectAlignOptions = {
 /** A sampler of FLUX.1-dev whose last steps are differentiated, and the loss on HPSv2.1. */
 const fluxBackprop = {
   rolloutSteps: 25,
-  shift: 3,
+  // The dynamic shift of diffusers' FLUX pipeline is a static one of e^mu at any one size; at 512 x 512
+  // that is 1.88.
+  shift: Math.exp(dynamicMu(fluxDevSchedule, 32 * 32)),
   rolloutGuidance: 4,
   guidance: 4,
   loss: { map: "hinge", margin: 0.55, scale: 1 },
 } as const;
 
 /**
- * ReFL on FLUX.1-dev with HPSv2.1, but for the time shift.
+ * ReFL on FLUX.1-dev with HPSv2.1, 512 x 512.
  *
  * @see RuoyuWang-2077/FlowBP, configs/final/flux1/flux1_refl.yaml
  */
@@ -66,7 +69,7 @@ export const draft: DraftOptions = {
 };
 
 /**
- * DRaFT-LV on FLUX.1-dev with HPSv2.1, but for the time shift.
+ * DRaFT-LV on FLUX.1-dev with HPSv2.1, 512 x 512.
  *
  * @see RuoyuWang-2077/FlowBP, flowbp/trainers/flux1/draft_lv.py
  */

@@ -27,7 +27,7 @@ import { cleanEstimate, requireLateSteps, velocityOf } from "./rollout.js";
 export interface ReflOptions {
   /** Euler steps of a whole rollout; 25 (40 in the original). */
   rolloutSteps: number;
-  /** Static time shift; 3. FlowBP's is the dynamic one of diffusers' FLUX pipeline. */
+  /** Static time shift; 1.88 at 512 x 512, where diffusers' dynamic one is that. */
   shift: number;
   /** Guidance input of the steps before the stop; 4. */
   rolloutGuidance: number;

@@ -76,7 +76,7 @@ export const trainSchema = {
   rolloutSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: d.rolloutSteps, help: "Euler steps of the rollout", group: "srpo" },
   rolloutGuidance: { type: "number", default: d.rolloutGuidance, help: "guidance input of the rollout", group: "srpo" },
   guidance: { type: "number", default: d.guidance, help: "guidance input of the differentiated call", group: "srpo" },
-  shift: { type: "number", min: 0.01, default: d.window.shift, help: "static time shift", group: "srpo" },
+  shift: { type: "number", min: 0.01, default: d.window.shift, help: "static time shift (refl, draft, draft-lv: 1.88, e^mu of the dynamic one at 512 x 512)", group: "srpo" },
   windowTable: { type: "number", integer: true, min: 2, max: mostSteps, default: d.window.tableSteps, help: "steps of the table that `window` indexes (vis_sampling_step)", group: "srpo" },
   window: { type: "numbers", length: 2, default: d.window.range, help: "first and last index into that table (train_timestep)", group: "srpo" },
   windowLength: { type: "number", integer: true, min: 11, max: mostSteps, default: d.window.length, help: "noise levels in the window (timestep_length)", group: "srpo" },

@@ -37,6 +37,7 @@ const fluxBackprop: Options = {
   maxGradNorm: 1,
   ema: 0.995,
   steps: 300,
+  shift: refl.shift,
   rolloutGuidance: refl.rolloutGuidance,
   guidance: refl.guidance,
   margin: refl.loss.margin,
