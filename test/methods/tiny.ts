@@ -6,6 +6,7 @@ import path from "node:path";
 import { backward } from "../../ts/autograd/backward.js";
 import { isRecording } from "../../ts/autograd/tape.js";
 import { draws } from "../../ts/methods/draws.js";
+import { groupDraws } from "../../ts/methods/grpo/draws.js";
 import { AutoencoderDecoder, FluxPolicy } from "../../ts/methods/flux_policy.js";
 import type { Batch, Method, Policy } from "../../ts/methods/method.js";
 import { srpoHps } from "../../ts/methods/presets.js";
@@ -131,13 +132,19 @@ export async function tiny(device: Device, options: TinyOptions = {}): Promise<T
   const policy = new FluxPolicy(model, grid, { timesteps, recompute });
   const decoder = new AutoencoderDecoder(autoencoder, side, side, { recompute: recomputeVae });
   const reward = new TwoTowerReward(tower, tokenizer, 1, false);
-  const drawn = draws({ seed: 5n, noise, tokens, channels, device });
+  const drawn = { seed: 5n, tokens, channels, device };
   return {
     flux: model,
     policy,
     decoder,
     reward,
-    parts: { policy, decoder, reward, ...drawn },
+    parts: {
+      policy,
+      decoder,
+      reward,
+      ...draws({ ...drawn, noise }),
+      groups: groupDraws(drawn),
+    },
     dispose() {
       policy.dispose();
       autoencoder.dispose();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "uvu";
+import { danceGrpo, flowGrpo } from "../../ts/methods/grpo/presets.js";
 import {
   directAlign,
   draft,
@@ -19,6 +20,7 @@ import {
   directAlignOptions,
   draftLvOptions,
   draftOptions,
+  grpoOptions,
   reflOptions,
   srpoOptions,
 } from "../../ts/train/methods.js";
@@ -58,6 +60,11 @@ test("a preset has each method's own published values", () => {
     assert.ok(micro.stopSteps < micro.rolloutSteps || method !== "refl");
   }
   assert.equal(of("refl", { guidance: 2 }).guidance, 2);
+  assert.deepEqual(grpoOptions(of("dance-grpo")), danceGrpo);
+  assert.deepEqual(grpoOptions(of("flow-grpo")), flowGrpo);
+  assert.deepEqual(grpoOptions(of("flow-grpo", { preset: "pickscore" })), flowGrpo);
+  assert.equal(of("dance-grpo").timesteps, "integer");
+  assert.equal(of("flow-grpo").timesteps, "exact");
   assert.equal(of("srpo").rewardMap, "linear");
 });
 

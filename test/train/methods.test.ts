@@ -87,9 +87,17 @@ for (const [method, terms] of [
   ["refl", ["estimate"]],
   ["draft", ["end"]],
   ["draft-lv", ["end", "renoised"]],
+  ["dance-grpo", ["grpo"]],
+  ["flow-grpo", ["grpo"]],
 ] as const)
   test(`--method ${method} trains`, async () => {
-    const options = { stopSteps: 2, lastSteps: 2, recomputeSteps: true };
+    const options = {
+      stopSteps: 2,
+      lastSteps: 2,
+      recomputeSteps: true,
+      groupSize: 2,
+      trainedFraction: 1,
+    };
     const trainer = await Trainer.create(config({ method, ...options }));
     const values = await trainer.update(1);
     assert.equal(trainer.method.name, method);

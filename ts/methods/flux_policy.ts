@@ -17,13 +17,20 @@ export class FluxPolicy implements Policy {
   #rope: RopeTable | undefined;
   #ropeText = -1;
   /** Pictures that went through the transformer so far, and those of them that backward will go through. */
-  readonly passes = { forwards: 0, backwards: 0 };
+  readonly passes: { forwards: number; backwards: number };
 
   constructor(
     readonly model: Flux,
     readonly grid: TokenGrid,
-    readonly options: { timesteps: TimestepRounding; recompute?: boolean },
-  ) {}
+    readonly options: {
+      timesteps: TimestepRounding;
+      recompute?: boolean;
+      /** Another policy's count, which this one's calls are part of. */
+      passes?: FluxPolicy["passes"];
+    },
+  ) {
+    this.passes = options.passes ?? { forwards: 0, backwards: 0 };
+  }
 
   velocity(
     latents: Tensor,

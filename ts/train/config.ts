@@ -1,11 +1,14 @@
 // Every option of `train`, once: flags, YAML keys, help and checks come from this table.
 import path from "node:path";
+import { danceGrpo } from "../methods/grpo/presets.js";
 import { directAlign, draft, draftLv, refl, srpoHps } from "../methods/presets.js";
+import { sdeForms } from "../sampler/sde.js";
 import { timestepRoundings } from "../sampler/timestep.js";
 import { presetOptions } from "./presets.js";
 import { resolve, type Schema, type Source, type Values } from "./schema.js";
 
 const d = srpoHps;
+const g = danceGrpo;
 
 /** `--device` of every command that computes. */
 export const deviceOption = {
@@ -28,7 +31,7 @@ export const trainSchema = {
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout (refl: a denoising loss beside it)", group: "what" },
-  method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv"], help: "alignment method; a preset gives each its own published values", group: "what" },
+  method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv", "dance-grpo", "flow-grpo"], help: "alignment method; a preset gives each its own published values", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
   out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
@@ -98,6 +101,23 @@ export const trainSchema = {
   pretrainWeight: { type: "number", min: 0, max: 1e6, default: refl.pretrainWeight, help: "refl with `images`: weight of the ordinary denoising loss on them, beside the reward's; 0: none", group: "refl, draft, draft-lv" },
   lastSteps: { type: "number", integer: true, min: 1, max: mostSteps, default: draft.lastSteps, help: "draft: K, steps that are differentiated; rolloutSteps: all", group: "refl, draft, draft-lv" },
   renoisings: { type: "number", integer: true, min: 0, max: 64, default: draftLv.renoisings, help: "draft-lv: pictures beside the rollout's end, each from a fresh re-noising", group: "refl, draft, draft-lv" },
+
+  rolloutSigmas: { type: "text", default: g.rolloutSigmas, choices: ["shift", "dynamic"], help: "noise levels of the rollout: by `shift`, or diffusers', by the number of tokens (flow-grpo)", group: "grpo" },
+  sdeForm: { type: "text", default: g.sdeForm, choices: sdeForms, help: "noise of a rollout's step: dance: noiseLevel; flow: noiseLevel sqrt(sigma / (1 - sigma)); cps: Flow-GRPO-Fast's", group: "grpo" },
+  noiseLevel: { type: "number", min: 0, max: 100, default: g.noiseLevel, help: "eta of dance, a of flow (0.9) and cps (0.8)", group: "grpo" },
+  noisyEnd: { type: "boolean", default: g.noisyEnd, help: "noise in the last step too (flow-grpo); else its picture is the clean estimate", group: "grpo" },
+  sdeWindow: { type: "number", integer: true, min: 0, max: mostSteps, default: g.sdeWindow, help: "steps in a row that have noise, from one of the first half on, all trained (Flow-GRPO-Fast: 3); 0: all have", group: "grpo" },
+  trainedFraction: { type: "number", min: 0, max: 1, default: g.trainedFraction, help: "share of the noisy steps that are trained, rounded down (flow-grpo: 0.99)", group: "grpo" },
+  trainedSteps: { type: "text", default: g.trainedSteps, choices: ["random", "first"], help: "which: a choice of each picture's own, or the noisiest (flow-grpo)", group: "grpo" },
+  groupSize: { type: "number", integer: true, min: 2, max: 1024, default: g.groupSize, help: "pictures a prompt, each a forward of `microBatch` prompts (flow-grpo: 24)", group: "grpo" },
+  groupNoise: { type: "text", default: g.groupNoise, choices: ["group", "picture"], help: "one first noise for a prompt's pictures (init_same_noise), or one each (flow-grpo)", group: "grpo" },
+  passes: { type: "number", integer: true, min: 1, max: 1024, default: g.passes, help: "optimizer steps an update, each from its part of every group (flow-grpo: 2)", group: "grpo" },
+  advantageSpread: { type: "text", default: g.advantages.spread, choices: ["group", "update"], help: "rewards whose deviation an advantage is divided by: the prompt's, or all (flow-grpo: global_std)", group: "grpo" },
+  advantageDeviation: { type: "text", default: g.advantages.deviation, choices: ["sample", "population"], help: "over n - 1, or over n (flow-grpo)", group: "grpo" },
+  advantageEps: { type: "number", min: 0, max: 1e3, default: g.advantages.eps, help: "added to that deviation (flow-grpo: 1e-4)", group: "grpo" },
+  advantageLimit: { type: "number", min: 0, max: 1e6, default: g.advantages.limit, help: "largest advantage in size (adv_clip_max)", group: "grpo" },
+  clipRange: { type: "numbers", length: 2, default: g.clipRange, help: "how far below and above 1 a likelihood ratio counts; densities are means over elements", group: "grpo" },
+  klWeight: { type: "number", min: 0, max: 1e6, default: g.klWeight, help: "beta of the distance to the start's policy, whose weights are held beside (flow-grpo on SD3.5: 0.01 to 0.04); 0: none", group: "grpo" },
 
   recomputeSteps: { type: "boolean", default: draft.recomputeSteps, help: "draft: keep one differentiated step at a time and run the others again in backward", group: "memory" },
   recompute: { type: "boolean", default: true, help: "run transformer blocks again in backward instead of keeping what they save", group: "memory" },

@@ -3,7 +3,9 @@ import { checkDraft, Draft, type DraftOptions } from "../methods/draft.js";
 import { checkDraftLv, DraftLv, type DraftLvOptions } from "../methods/draft_lv.js";
 import { DirectAlign, type DirectAlignOptions } from "../methods/direct_align.js";
 import type { Draws } from "../methods/draws.js";
-import type { Method, RewardParts } from "../methods/method.js";
+import type { GroupDraws } from "../methods/grpo/draws.js";
+import { checkGrpo, Grpo, type GrpoOptions } from "../methods/grpo/grpo.js";
+import type { Method, Policy, RewardParts } from "../methods/method.js";
 import { checkRefl, Refl, type ReflOptions } from "../methods/refl.js";
 import { Srpo, type SrpoOptions } from "../methods/srpo.js";
 import { Window, type WindowOptions } from "../methods/window.js";
@@ -11,7 +13,11 @@ import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "./config.js";
 
 /** What a run has for its method. */
-export interface MethodParts extends RewardParts, Draws {}
+export interface MethodParts extends RewardParts, Draws {
+  groups: GroupDraws;
+  /** The frozen start of the policy; only if the run `needsReference`. */
+  reference?: Policy | undefined;
+}
 
 interface Entry {
   /** Whether it takes real pictures (`images`), in place of its rollout or beside it. */
@@ -37,12 +43,21 @@ function entry<O>(
 
 const checkWindow = ({ window }: { window: WindowOptions }): void => void new Window(window);
 
+/** GRPO in one of its forms, which differ in what their presets say. */
+const grpo: Entry = {
+  takesImages: false,
+  check: (config) => void checkGrpo(grpoOptions(config)),
+  make: (config, parts) => new Grpo(grpoOptions(config), parts, config.method),
+};
+
 const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
   srpo: entry(srpoOptions, Srpo, checkWindow, { takesImages: true }),
   "direct-align": entry(directAlignOptions, DirectAlign, checkWindow, { takesImages: true }),
   refl: entry(reflOptions, Refl, checkRefl, { takesImages: true }),
   draft: entry(draftOptions, Draft, checkDraft),
   "draft-lv": entry(draftLvOptions, DraftLv, checkDraftLv),
+  "dance-grpo": grpo,
+  "flow-grpo": grpo,
 };
 
 /**
@@ -61,6 +76,11 @@ export function checkMethod(config: TrainConfig): void {
     "ERR_CONFIG",
     `images: expected none with method ${method}, which scores pictures of its own alone; ${able.join(", ")} take real ones`,
   );
+}
+
+/** Whether the method compares the policy with its start: a second transformer's weights. */
+export function needsReference({ method, klWeight }: TrainConfig): boolean {
+  return methods[method] === grpo && klWeight > 0;
 }
 
 /** The method of a run. */
@@ -120,4 +140,30 @@ export function draftOptions(config: TrainConfig): DraftOptions {
 
 export function draftLvOptions(config: TrainConfig): DraftLvOptions {
   return { ...backpropOptions(config), renoisings: config.renoisings };
+}
+
+export function grpoOptions(config: TrainConfig): GrpoOptions {
+  return {
+    rolloutSteps: config.rolloutSteps,
+    rolloutSigmas: config.rolloutSigmas,
+    shift: config.shift,
+    guidance: config.guidance,
+    groupSize: config.groupSize,
+    groupNoise: config.groupNoise,
+    passes: config.passes,
+    sdeForm: config.sdeForm,
+    noiseLevel: config.noiseLevel,
+    noisyEnd: config.noisyEnd,
+    sdeWindow: config.sdeWindow,
+    trainedFraction: config.trainedFraction,
+    trainedSteps: config.trainedSteps,
+    advantages: {
+      spread: config.advantageSpread,
+      deviation: config.advantageDeviation,
+      eps: config.advantageEps,
+      limit: config.advantageLimit,
+    },
+    clipRange: [config.clipRange[0]!, config.clipRange[1]!],
+    klWeight: config.klWeight,
+  };
 }

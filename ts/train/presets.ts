@@ -1,5 +1,7 @@
 // What `--preset` stands for, by method: the options that differ from the schema's defaults, which are
 // SRPO's with HPS.
+import type { GrpoOptions } from "../methods/grpo/grpo.js";
+import { danceGrpo, flowGrpo } from "../methods/grpo/presets.js";
 import { refl, srpoPickScore } from "../methods/presets.js";
 import type { TrainConfig } from "./config.js";
 
@@ -48,6 +50,31 @@ const linear: Options = { rewardMap: "linear" };
 const oneSampler: Options = { rolloutGuidance: 1, guidance: 1 };
 const micro: Options = { ...linear, ...oneSampler, recomputeSteps: false };
 
+/** The method's own options of a form of GRPO, by their names here. */
+function grpoForm({ advantages, ...options }: GrpoOptions): Options {
+  return {
+    ...options,
+    advantageSpread: advantages.spread,
+    advantageDeviation: advantages.deviation,
+    advantageEps: advantages.eps,
+    advantageLimit: advantages.limit,
+  };
+}
+/** Source: XueZeyue/DanceGRPO, scripts/finetune/finetune_flux_grpo.sh. */
+const dance: Options = { ...grpoForm(danceGrpo), lr: 1e-5, maxGradNorm: 1, steps: 300 };
+/** Source: yifan123/flow_grpo, config/grpo.py; but its lr, 3e-4, is of LoRA. */
+const flow: Options = {
+  ...dance,
+  ...grpoForm(flowGrpo),
+  height: 512,
+  width: 512,
+  batch: 48,
+  timesteps: "exact",
+};
+// Groups that a laptop has time for. A log density is a mean over 4096 elements and not over 130 000,
+// whose spread is 6 times larger, and lr is 3 times.
+const microGroups: Options = { guidance: 1, groupSize: 8, passes: 2, clipRange: [2e-3, 2e-3] };
+
 // Laid over the preset where a method's published values are others.
 const ofMethod: Readonly<
   Partial<Record<TrainConfig["method"], Readonly<Partial<Record<Preset, Options>>>>>
@@ -67,6 +94,16 @@ const ofMethod: Readonly<
     hps: { ...fluxBackprop, ...hinge },
     pickscore: { ...fluxBackprop, ...linear },
     micro,
+  },
+  "dance-grpo": {
+    hps: dance,
+    pickscore: dance,
+    micro: { ...grpoForm(danceGrpo), ...microGroups, rolloutSteps: 8, maxGradNorm: 1 },
+  },
+  "flow-grpo": {
+    hps: flow,
+    pickscore: flow,
+    micro: { ...grpoForm(flowGrpo), ...microGroups, timesteps: "exact", maxGradNorm: 1 },
   },
 };
 

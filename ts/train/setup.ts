@@ -8,6 +8,7 @@ import type { Evaluator } from "./evaluator.js";
 import { RewardEvaluator } from "./reward_evaluator.js";
 import { flagOf } from "./schema.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
+import { groupDraws } from "../methods/grpo/draws.js";
 import type { Method } from "../methods/method.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
@@ -23,7 +24,8 @@ import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
-import { checkMethod, methodOf } from "./methods.js";
+import { checkMethod, methodOf, needsReference } from "./methods.js";
+import { loadReference } from "./reference.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
 export interface Setup {
@@ -157,9 +159,9 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
   };
   try {
     const model = own(await loadTransformer(root, { ...frozen, trainable: true }));
-    const parts =
+    const sides =
       config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
-    const vae = own(await loadAutoencoder(root, { ...frozen, parts }));
+    const vae = own(await loadAutoencoder(root, { ...frozen, parts: sides }));
     const { h, w } = requireSize(config, model, vae);
     const reward = own(
       await TwoTowerReward.load(rewardFolder, {
@@ -174,27 +176,40 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       own,
       ...frozen,
     });
-    const policy = new FluxPolicy(
-      model,
-      { height: h / 2, width: w / 2 },
-      { timesteps: config.timesteps, recompute: config.recompute },
-    );
+    const grid = { height: h / 2, width: w / 2 };
+    const { timesteps, recompute } = config;
+    const policy = new FluxPolicy(model, grid, { timesteps, recompute });
+    const reference = needsReference(config)
+      ? own(
+          new FluxPolicy(await loadReference(config, frozen), grid, {
+            timesteps,
+            passes: policy.passes,
+          }),
+        )
+      : undefined;
     const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
     const [tokens, channels] = [(h * w) / 4, model.config.inChannels];
-    const { seed, noise } = config;
     const evaluator =
       evalData &&
       own(
         await RewardEvaluator.open(config, { data: evalData, decoder, tokens, channels }, frozen),
       );
-    const drawn = draws({ seed: BigInt(seed), noise, tokens, channels, device });
+    const drawn = { seed: BigInt(config.seed), tokens, channels, device };
+    const parts = {
+      policy,
+      decoder,
+      reward,
+      reference,
+      ...draws({ ...drawn, noise: config.noise }),
+      groups: groupDraws(drawn),
+    };
     return {
       model,
       policy,
       decoder,
       ...prompts,
       evaluator,
-      method: methodOf(config, { policy, decoder, reward, ...drawn }),
+      method: methodOf(config, parts),
       clean: real?.clean,
       version: packageVersion,
       tokens,

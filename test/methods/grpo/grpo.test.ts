@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { backward } from "../../../ts/autograd/backward.js";
 import { noGrad } from "../../../ts/autograd/tape.js";
 import { groupAdvantages } from "../../../ts/methods/grpo/advantages.js";
-import { groupDraws } from "../../../ts/methods/grpo/draws.js";
 import { Grpo, type GrpoOptions, type GrpoParts } from "../../../ts/methods/grpo/grpo.js";
 import { danceGrpo, flowGrpo } from "../../../ts/methods/grpo/presets.js";
 import { stochasticRollout } from "../../../ts/methods/grpo/rollout.js";
@@ -14,7 +13,7 @@ import { sdeLogDensity, sdeMean } from "../../../ts/sampler/sde.js";
 import { tensorScope } from "../../../ts/tensor/scope.js";
 import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
 import { forEachDevice, memoryInUse, relativeError, uniforms } from "../../support/index.js";
-import { batchOf, channels, tiny, tokens, watched, type Tiny } from "../tiny.js";
+import { batchOf, tiny, watched, type Tiny } from "../tiny.js";
 
 const dance: GrpoOptions = {
   ...danceGrpo,
@@ -24,13 +23,12 @@ const dance: GrpoOptions = {
   passes: 2,
 };
 const flow: GrpoOptions = { ...flowGrpo, rolloutSteps: 4, groupSize: 4, passes: 2 };
-const fast: GrpoOptions = { ...flow, sde: "cps", noiseLevel: 0.8, sdeWindow: 2 };
+const fast: GrpoOptions = { ...flow, sdeForm: "cps", noiseLevel: 0.8, sdeWindow: 2 };
 const forms = Object.entries({ dance, flow, fast });
 
 forEachDevice("Grpo", (test, device) => {
-  const groups = groupDraws({ seed: 5n, tokens, channels, device });
   const grpoOf = ({ parts }: Tiny, options: GrpoOptions, other: Partial<GrpoParts> = {}) =>
-    new Grpo(options, { ...parts, groups, ...other });
+    new Grpo(options, { ...parts, ...other });
   const batchesOf = (...groups: number[][]) =>
     groups.map((samples) => batchOf(device, samples, { of: groups.flat().length }));
 
@@ -92,7 +90,7 @@ forEachDevice("Grpo", (test, device) => {
 
   test("at ratio 1 the gradient is REINFORCE's: of -A log p, averaged over pictures and steps", async () => {
     const model = await tiny(device);
-    const { policy, decoder, reward } = model.parts;
+    const { policy, decoder, reward, groups } = model.parts;
     const [batch] = batchesOf([2]) as [Batch];
     const grpo = await collected(grpoOf(model, dance), [batch]);
     const gradient = await gradientOf(model, grpo, [batch], 1);
@@ -221,6 +219,7 @@ forEachDevice("Grpo", (test, device) => {
 
   test("members of a group start from one noise, or from one each", async () => {
     const model = await tiny(device);
+    const { groups } = model.parts;
     for (const [groupNoise, expected] of [
       ["group", [4, 4, 4, 4]],
       ["picture", [4, 5, 6, 7]],

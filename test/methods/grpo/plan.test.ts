@@ -38,7 +38,7 @@ test("Flow-GRPO: all 6 steps have noise, the first 5 are trained", () => {
 });
 
 test("Flow-GRPO-Fast: three noisy steps in a row, from one of the first half, all trained", () => {
-  const planner = checkGrpo({ ...flowGrpo, sde: "cps", noiseLevel: 0.8, sdeWindow: 3 });
+  const planner = checkGrpo({ ...flowGrpo, sdeForm: "cps", noiseLevel: 0.8, sdeWindow: 3 });
   assert.equal(planner.windowStarts, 3);
   const starts = upTo(30).map((sample) => {
     const start = draws.drawWindow(1, sample, planner.windowStarts);

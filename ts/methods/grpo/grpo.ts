@@ -24,9 +24,10 @@ import {
 } from "../../sampler/schedule.js";
 import { sdeLogDensity, sdeMean } from "../../sampler/sde.js";
 import { tensorScope } from "../../tensor/scope.js";
-import { tensor, type Tensor } from "../../tensor/tensor.js";
-import type { Batch, LatentDecoder, Method, Policy, RelativeReward, Term } from "../method.js";
+import { tensor } from "../../tensor/tensor.js";
+import type { Batch, Method, Policy, RewardParts, Term } from "../method.js";
 import { pictureOf, plainReward } from "../picture.js";
+import { velocityOf } from "../rollout.js";
 import { average, deviationOf, groupAdvantages, type AdvantageOptions } from "./advantages.js";
 import type { GroupDraws } from "./draws.js";
 import { isClipped, policyLoss, referenceLoss, type ClipRange } from "./loss.js";
@@ -53,10 +54,7 @@ export interface GrpoOptions extends PlanOptions {
   klWeight: number;
 }
 
-export interface GrpoParts {
-  policy: Policy;
-  decoder: LatentDecoder;
-  reward: RelativeReward;
+export interface GrpoParts extends RewardParts {
   groups: GroupDraws;
   /** The frozen start of the policy; needed if klWeight is above 0. */
   reference?: Policy | undefined;
@@ -139,7 +137,7 @@ export class Grpo implements Method {
     using scope = tensorScope();
     const { groupSize, groupNoise, guidance } = this.options;
     const { policy, decoder, reward, groups } = this.parts;
-    const { step, samples, captions, features } = batch;
+    const { step, samples, captions } = batch;
     const pictures = samples.map((sample) => sample * groupSize + m);
     const plans = samples.map((sample, b) => {
       const { windowStarts, noisy } = this.planner;
@@ -147,13 +145,7 @@ export class Grpo implements Method {
       return this.planner.plan(windowStart, () => groups.drawOrder(step, pictures[b]!, noisy));
     });
     const first = groupNoise === "group" ? samples.map((s) => s * groupSize) : pictures;
-    const velocity = (x: Tensor, sigma: number) =>
-      policy.velocity(
-        x,
-        samples.map(() => sigma),
-        features,
-        guidance,
-      );
+    const velocity = velocityOf(policy, batch, guidance);
     const rollout = await stochasticRollout(velocity, groups.drawStart(step, first), plans, (i) =>
       groups.drawStepNoise(step, pictures, i),
     );

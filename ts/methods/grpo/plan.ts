@@ -3,14 +3,14 @@ import { SrpoError } from "../../native/error.js";
 import { eulerStep, sdeStep, type SdeForm, type SdeStep } from "../../sampler/sde.js";
 
 export interface PlanOptions {
-  sde: SdeForm;
+  sdeForm: SdeForm;
   /** eta of `dance` (0.3), a of `flow` (0.7 to 0.9) and `cps` (0.8). */
   noiseLevel: number;
   /**
-   * `euler`: the last step has no noise and is not trained: the picture is the clean estimate there
-   * (DanceGRPO). `sde`: it is as the others (Flow-GRPO).
+   * Whether the last step is as the others (Flow-GRPO); else it has no noise and is not trained: the
+   * picture is the clean estimate there (DanceGRPO).
    */
-  lastStep: "euler" | "sde";
+  noisyEnd: boolean;
   /** How many steps in a row have noise, the first of them drawn from the first half; 0: all of them. */
   sdeWindow: number;
   /** Share of the noisy steps that are trained, rounded down; a window's are trained all. */
@@ -62,9 +62,9 @@ export class Planner {
   }
 
   #withNoise(start: number, length: number): SdeStep[] {
-    const { sde: form, noiseLevel: level, lastStep } = this.options;
+    const { sdeForm: form, noiseLevel: level, noisyEnd } = this.options;
     const steps = this.sigmas.length - 1;
-    const last = lastStep === "euler" ? steps - 1 : steps;
+    const last = noisyEnd ? steps : steps - 1;
     return Array.from({ length: steps }, (_, i) =>
       start <= i && i < Math.min(start + length, last)
         ? sdeStep(this.sigmas, i, { form, level })

@@ -13,9 +13,9 @@ export const danceGrpo: GrpoOptions = {
   groupSize: 12,
   groupNoise: "group",
   passes: 3,
-  sde: "dance",
+  sdeForm: "dance",
   noiseLevel: 0.3,
-  lastStep: "euler",
+  noisyEnd: false,
   sdeWindow: 0,
   trainedFraction: 0.6,
   trainedSteps: "random",
@@ -26,7 +26,7 @@ export const danceGrpo: GrpoOptions = {
 
 /**
  * Flow-GRPO on FLUX.1-dev; the code for other models and rewards has klWeight 0.01 to 0.04. Its fast
- * variant is sde cps, noiseLevel 0.8, sdeWindow 3 and clipRange 1e-5. Timesteps are exact.
+ * variant is sdeForm cps, noiseLevel 0.8, sdeWindow 3 and clipRange 1e-5. Timesteps are exact.
  *
  * @see yifan123/flow_grpo, config/grpo.py; methods.md 10
  */
@@ -37,9 +37,9 @@ export const flowGrpo: GrpoOptions = {
   groupSize: 24,
   groupNoise: "picture",
   passes: 2,
-  sde: "flow",
+  sdeForm: "flow",
   noiseLevel: 0.9,
-  lastStep: "sde",
+  noisyEnd: true,
   trainedFraction: 0.99,
   trainedSteps: "first",
   advantages: { spread: "update", deviation: "population", eps: 1e-4, limit: 5 },

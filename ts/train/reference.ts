@@ -1,0 +1,33 @@
+import path from "node:path";
+import type { Flux } from "../models/flux/model.js";
+import { openFluxMasters } from "../models/open.js";
+import { loadTransformer } from "../models/pipeline/load.js";
+import type { Device } from "../tensor/device.js";
+import { tensorScope } from "../tensor/scope.js";
+import { zeros } from "../tensor/tensor.js";
+import type { TrainConfig } from "./config.js";
+
+/**
+ * The transformer that a run starts from, frozen, whatever checkpoint it goes on from: with the very
+ * weights that training begins with.
+ */
+export async function loadReference(
+  { model: root, rounding }: TrainConfig,
+  options: { dtype: "float32" | "bfloat16"; device: Device },
+): Promise<Flux> {
+  const reference = await loadTransformer(root!, options);
+  try {
+    if (options.dtype === "bfloat16" && rounding === "remainder") {
+      // A trained weight is its float32 master rounded with ties away from zero; a loaded one, to even.
+      using scope = tensorScope();
+      void scope;
+      const { shape } = reference.parameters.weights;
+      const remainder = zeros([...shape, 2], { dtype: "uint8", device: options.device });
+      await openFluxMasters(path.join(root!, "transformer"), reference, remainder);
+    }
+    return reference;
+  } catch (error) {
+    reference.dispose();
+    throw error;
+  }
+}
