@@ -10,6 +10,7 @@ import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import { deviceOption } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { requireDevice } from "../train/setup.js";
+import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
 
@@ -77,6 +78,7 @@ export const preprocessCommand = command({
         `out: expected a new or empty folder, got ${out} with files`,
       );
     const prompts = await readPrompts(file ?? shippedPromptsFile);
+    warnOfUnknownWords(model, prompts);
     const dtype = precision === "bf16" ? "bfloat16" : "float32";
     const onDisk = dtype === "bfloat16" ? "BF16" : "F32";
     const encoders = await loadTextEncoders(model, {

@@ -23,6 +23,7 @@ import { deviceOption, mostPixels } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { sampleImages } from "../train/samples.js";
 import { requireDevice } from "../train/setup.js";
+import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
 
@@ -127,6 +128,7 @@ export const sampleCommand = command({
     const prompts = o.prompts === undefined ? positional : await readPrompts(o.prompts);
     if (prompts.length === 0)
       throw new SrpoError("ERR_CONFIG", "sample: expected prompts or --prompts FILE, got none");
+    warnOfUnknownWords(o.model, prompts);
     const device = requireDevice(o.device);
     native.cpuSetThreads(o.threads);
     const dtype = o.precision === "bf16" ? "bfloat16" : "float32";

@@ -9,6 +9,7 @@ import { Progress } from "../train/progress.js";
 import { findResumed, readYaml, RunFolder, type Resumed } from "../train/run_folder.js";
 import type { Source } from "../train/schema.js";
 import { Trainer } from "../train/trainer.js";
+import { inWorldsWords } from "./world_words.js";
 import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
 
@@ -84,14 +85,15 @@ export const trainCommand = command({
     ];
     const from = sources.findLast(({ values }) => values["resume"] !== undefined)?.values["resume"];
     const resumed = typeof from === "string" ? await findResumed(from) : undefined;
-    const config = withFullPaths(
+    const asked = withFullPaths(
       resumed === undefined ? trainConfig(sources) : resumedConfig(resumed, sources),
     );
-    if (config.model === undefined)
+    if (asked.model === undefined)
       throw new SrpoError(
         "ERR_CONFIG",
         'model: expected a FLUX folder, got none; "srpo-native init micro micro" makes a small one',
       );
+    const config = await inWorldsWords(asked);
     const run = resumed?.run ?? RunFolder.planned(config.out ?? newRunName(config.method));
 
     const judges = await judgesOf(config);

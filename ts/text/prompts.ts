@@ -14,6 +14,12 @@ export const shippedPromptsFile: string = path.join(
   "prompts.txt",
 );
 
+/** A prompt and the line that it stands in, counted from 1. */
+export interface PromptLine {
+  line: number;
+  text: string;
+}
+
 /**
  * Reads prompts, one a line: blank lines and lines that begin with "#" are ignored, blanks around a prompt
  * are dropped, and so is a byte order mark.
@@ -21,11 +27,16 @@ export const shippedPromptsFile: string = path.join(
  * @throws SrpoError ERR_CONFIG naming the file: not readable, invalid UTF-8 (with the line), no prompt in it
  */
 export async function readPrompts(file: string): Promise<string[]> {
+  return (await readPromptLines(file)).map(({ text }) => text);
+}
+
+/** The same, each with its line. */
+export async function readPromptLines(file: string): Promise<PromptLine[]> {
   const bytes = await readSmallFile(file, { code: "ERR_CONFIG", maxBytes: maxPromptBytes });
-  const prompts: string[] = [];
+  const prompts: PromptLine[] = [];
   for (const [i, raw] of decodeLines(file, bytes).entries()) {
-    const line = (i === 0 ? raw.replace(/^\ufeff/u, "") : raw).trim();
-    if (line !== "" && !line.startsWith("#")) prompts.push(line);
+    const text = (i === 0 ? raw.replace(/^\ufeff/u, "") : raw).trim();
+    if (text !== "" && !text.startsWith("#")) prompts.push({ line: i + 1, text });
   }
   if (prompts.length === 0)
     throw new SrpoError(

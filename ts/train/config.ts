@@ -28,9 +28,10 @@ export const mostPixels = 8192;
 export const trainSchema = {
   model: { type: "text", path: true, help: "folder of the policy: transformer, vae, text encoders, tokenizers", group: "what" },
   reward: { type: "text", path: true, help: "folder of the reward; default: reward/ inside the model's", group: "what" },
-  prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list", group: "what" },
+  prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list, or the micro world's captions for a model of it", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout (refl: a denoising loss beside it)", group: "what" },
+  allowUnknownWords: { type: "boolean", default: false, help: "with a model of the micro world: train on prompts although it has never seen some of their words", group: "what" },
   method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv", "dance-grpo", "flow-grpo"], help: "alignment method; a preset gives each its own published values", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 

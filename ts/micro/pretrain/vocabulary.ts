@@ -9,8 +9,8 @@ const learnedFrom = 240;
 /** Most entries; the captions' words need fewer. */
 const most = 1024;
 
-/** Captions in all phrasings, and each style word before some of them. */
-function texts(): string[] {
+/** What the vocabularies are learned from: captions in all phrasings, and each style word before some of them. */
+export function vocabularyTexts(): string[] {
   const scenes = scenesOf("training", 0, learnedFrom);
   const plain = scenes.flatMap(({ attributes }) =>
     Array.from({ length: phrasings }, (_, i) => caption(attributes, i)),
@@ -29,7 +29,7 @@ export interface Vocabularies {
 
 /** The world's two vocabularies, learned from its captions; always the same. */
 export function learnVocabularies(): Vocabularies {
-  const all = texts();
+  const all = vocabularyTexts();
   return {
     clip: learnedClipFiles(all, { size: most, maxLength: captionTokens }),
     t5: learnedT5Files(all, { size: most, maxLength: captionTokens }),
