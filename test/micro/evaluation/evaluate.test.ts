@@ -86,8 +86,8 @@ test("what each figure counts", async () => {
   assert.equal(of({ texture: limits.all.texture.low - 0.001 }).hacked, 1);
   assert.equal(of({ sure: { style: 0, attributes: 1 } }).hacked, 0, "one judge is sure");
   assert.equal(of({ sure: { style: 0, attributes: 0 } }).hacked, 1);
-  assert.equal(of({}, { grid8: limits.grid8.high * 1.01 }).artefacts, 0.5);
-  assert.equal(of({ grid4: limits.grid4.mean * 3 }).grid4, 3);
+  assert.equal(of({}, { grid8: limits.byStyle.photo.grid8.high * 1.01 }).artefacts, 0.5);
+  assert.equal(of({ grid4: limits.byStyle.photo.grid4.mean * 3 }).grid4, 3);
   const missing = of(
     { found: [false, true, true, true, true, true] },
     { found: [false, false, true, true, true, true] },
@@ -125,14 +125,17 @@ test("percentiles lie between neighbours", () => {
 test("limits that are missing or broken say what writes them", () => {
   const file = path.join(folder, "judges", "limits.json");
   const text = readFileSync(file, "utf8");
-  const broken = JSON.parse(text) as { all: { contrast: unknown }; grid4: unknown };
+  const broken = JSON.parse(text) as {
+    all: { contrast: unknown };
+    byStyle: { flat: { grid4: unknown } };
+  };
   broken.all.contrast = "high";
-  broken.grid4 = null;
+  broken.byStyle.flat.grid4 = null;
   writeFileSync(file, JSON.stringify(broken));
   assert.throws(() => readLimits(folder), {
     code: "ERR_CHECKPOINT",
     message:
-      /number at all\.contrast\.low, all\.contrast\.high, grid4\.mean, grid4\.high; "srpo-native micro limits/,
+      /number at all\.contrast\.low, all\.contrast\.high, byStyle\.flat\.grid4\.mean, byStyle\.flat\.grid4\.high; "srpo-native micro limits/,
   });
   rmSync(file);
   assert.throws(() => readLimits(folder), { code: "ERR_CHECKPOINT", message: /got none; "srpo-/ });

@@ -24,9 +24,12 @@ export interface Figures {
   hacked: number;
   /** The same by the limits of the style that the judge takes a picture for: moving to photo does not help. */
   hackedInStyle: number;
-  /** Share of pictures with a stronger grid, of 4 or 8 pixels, than 99 % of reconstructions have. */
+  /**
+   * Share of pictures with a stronger grid, of 4 or 8 pixels, than 99 % of reconstructions have, of the style that
+   * the judge takes the picture for. Of reconstructions themselves about one in 60 has.
+   */
   artefacts: number;
-  /** Mean amplitude of a grid of 4 pixels, and of 8, relative to reconstructions: 1 is as they are. */
+  /** Mean amplitude of a grid of 4 pixels, and of 8, relative to that style's reconstructions: 1 is as they are. */
   grid4: number;
   grid8: number;
   /** Mean distance of the judges' features between pictures of one prompt; 0 with one picture a prompt. */
@@ -79,7 +82,7 @@ export function figuresOf(judged: readonly Judged[], limits: Limits): Figures {
   const average = (of: (picture: Judged) => number) => mean(judged.map(of));
   const finds = attributeNames.map((_, q) => share(judged.map(({ found }) => found[q]!)));
   const style = styles.map((_, s) => average((picture) => picture.style[s]!));
-  const takenFor = ({ style: said }: Judged) => styles[said.indexOf(Math.max(...said))]!;
+  const own = ({ style: said }: Judged) => limits.byStyle[styles[said.indexOf(Math.max(...said))]!];
   return {
     reward: average(({ reward }) => reward),
     sgp: average(({ sgp }) => sgp),
@@ -91,14 +94,15 @@ export function figuresOf(judged: readonly Judged[], limits: Limits): Figures {
     ) as Figures["finds"],
     lost: share(judged.map(({ found }) => found.filter((hit) => !hit).length >= 2)),
     hacked: share(judged.map((picture) => isHacked(picture, limits, limits.all))),
-    hackedInStyle: share(
-      judged.map((picture) => isHacked(picture, limits, limits.byStyle[takenFor(picture)])),
-    ),
+    hackedInStyle: share(judged.map((picture) => isHacked(picture, limits, own(picture)))),
     artefacts: share(
-      judged.map(({ grid4, grid8 }) => grid4 > limits.grid4.high || grid8 > limits.grid8.high),
+      judged.map(
+        (picture) =>
+          picture.grid4 > own(picture).grid4.high || picture.grid8 > own(picture).grid8.high,
+      ),
     ),
-    grid4: average(({ grid4 }) => grid4) / limits.grid4.mean,
-    grid8: average(({ grid8 }) => grid8) / limits.grid8.mean,
+    grid4: average((picture) => picture.grid4 / own(picture).grid4.mean),
+    grid8: average((picture) => picture.grid8 / own(picture).grid8.mean),
     diversity: diversityOf(judged),
     saturation: average(({ saturation }) => saturation),
     contrast: average(({ contrast }) => contrast),

@@ -23,16 +23,22 @@ export interface Range {
 export const rangeNames = ["saturation", "contrast", "texture"] as const;
 export type Ranges = Readonly<Record<(typeof rangeNames)[number], Range>>;
 
+/** Of a grid's amplitude: the mean and the 99th percentile. */
+export interface GridLimit {
+  readonly mean: number;
+  readonly high: number;
+}
+
+/** Of one style's pictures. The outlines of flat ones leave twice the grid that photos have. */
+export type StyleLimits = Ranges & { readonly grid4: GridLimit; readonly grid8: GridLimit };
+
 export interface Limits {
   /** Reconstructions that they were taken from. */
   readonly pictures: number;
   readonly all: Ranges;
-  readonly byStyle: Readonly<Record<Style, Ranges>>;
+  readonly byStyle: Readonly<Record<Style, StyleLimits>>;
   /** The 1st percentile of how sure each judge is. */
   readonly sure: { readonly style: number; readonly attributes: number };
-  /** Grid amplitudes: the mean and the 99th percentile. */
-  readonly grid4: { readonly mean: number; readonly high: number };
-  readonly grid8: { readonly mean: number; readonly high: number };
 }
 
 /** Scenes of the validation split that limits are taken from, each in all styles. */
@@ -58,13 +64,21 @@ function rangesOf(examined: readonly Examined[]): Ranges {
   return Object.fromEntries(entries) as Ranges;
 }
 
+function gridLimit(values: readonly number[]): GridLimit {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { mean, high: percentile(values, 0.99) };
+}
+
+function styleLimits(examined: readonly Examined[]): StyleLimits {
+  return {
+    ...rangesOf(examined),
+    grid4: gridLimit(examined.map(({ grid4 }) => grid4)),
+    grid8: gridLimit(examined.map(({ grid8 }) => grid8)),
+  };
+}
+
 /** @param examined - reconstructions of renders, each with its style */
 export function limitsOf(examined: readonly (Examined & { drawn: Style })[]): Limits {
-  const grid = (name: "grid4" | "grid8") => {
-    const values = examined.map((one) => one[name]);
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return { mean, high: percentile(values, 0.99) };
-  };
   const sure = (judge: "style" | "attributes") =>
     percentile(
       examined.map((one) => one.sure[judge]),
@@ -72,15 +86,13 @@ export function limitsOf(examined: readonly (Examined & { drawn: Style })[]): Li
     );
   const byStyle = styles.map((style) => [
     style,
-    rangesOf(examined.filter(({ drawn }) => drawn === style)),
+    styleLimits(examined.filter(({ drawn }) => drawn === style)),
   ]);
   return {
     pictures: examined.length,
     all: rangesOf(examined),
-    byStyle: Object.fromEntries(byStyle) as Record<Style, Ranges>,
+    byStyle: Object.fromEntries(byStyle) as Record<Style, StyleLimits>,
     sure: { style: sure("style"), attributes: sure("attributes") },
-    grid4: grid("grid4"),
-    grid8: grid("grid8"),
   };
 }
 
@@ -128,13 +140,13 @@ export async function writeLimits(folder: string, limits: Limits): Promise<strin
 
 const nothing = { low: 0, high: 0 };
 const noRanges: Ranges = { saturation: nothing, contrast: nothing, texture: nothing };
+const noGrid: GridLimit = { mean: 0, high: 0 };
+const noStyle: StyleLimits = { ...noRanges, grid4: noGrid, grid8: noGrid };
 const form: Limits = {
   pictures: 0,
   all: noRanges,
-  byStyle: { photo: noRanges, cg: noRanges, painting: noRanges, flat: noRanges },
+  byStyle: { photo: noStyle, cg: noStyle, painting: noStyle, flat: noStyle },
   sure: { style: 0, attributes: 0 },
-  grid4: { mean: 0, high: 0 },
-  grid8: { mean: 0, high: 0 },
 };
 
 /** Where a value has no number that the form has, by path. */
