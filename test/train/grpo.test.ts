@@ -98,6 +98,16 @@ test("with one pass an update begins at ratio 1 and, from the start, at distance
   }
 });
 
+test("it climbs the reward of what it draws", async () => {
+  const options = { ...dance, passes: 1, groupSize: 4, lr: 2e-4, maxGradNorm: 1, precision: "f32" };
+  const trainer = await Trainer.create(config(options));
+  const rewards: number[] = [];
+  // The same prompts and draws again, so that rewards can be compared.
+  for (let i = 0; i < 6; ++i) rewards.push((await trainer.update(1))["grpo/reward"]!);
+  assert.ok(rewards.at(-1)! > rewards[0]! + 0.008, rewards.join(" "));
+  trainer.dispose();
+});
+
 test("a row counts every picture: rollouts, trained steps and the reference's", async () => {
   // 3 prompts of 2 pictures: 3 steps, of which 2 are trained.
   const { rows } = await train("counted", config({ ...flow, steps: 1 }));
