@@ -24,6 +24,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./preprocess.js")).preprocessCommand,
   },
   {
+    name: "plan",
+    summary: "memory and time of a run on N devices of a kind, before it starts",
+    load: async () => (await import("./plan.js")).planCommand,
+  },
+  {
     name: "sample",
     summary: "prompts to pictures",
     load: async () => (await import("./sample.js")).sampleCommand,

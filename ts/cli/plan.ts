@@ -1,0 +1,132 @@
+import { trainConfig, trainSchema } from "../train/config.js";
+import { readYaml } from "../train/run_folder.js";
+import type { Schema, Source } from "../train/schema.js";
+import { resolve } from "../train/schema.js";
+import { SrpoError } from "../native/error.js";
+import { gradientForms, masters, momentForms, shardings } from "../plan/layouts.js";
+import { modelsOf } from "../plan/models.js";
+import { nearestThatFits } from "../plan/nearest.js";
+import { planOf, type PlanRequest } from "../plan/plan.js";
+import { planLines } from "../plan/print.js";
+import { cardNames } from "../plan/rates.js";
+import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
+import { command } from "./command.js";
+
+/** What a plan is for, beside the run's own options. */
+export const machineSchema = {
+  card: {
+    type: "text",
+    default: "cpu",
+    choices: cardNames,
+    help: "kind of device",
+    group: "machine",
+  },
+  gpus: {
+    type: "number",
+    integer: true,
+    min: 1,
+    max: 1024,
+    default: 1,
+    help: "devices of a node",
+    group: "machine",
+  },
+  nodes: {
+    type: "number",
+    integer: true,
+    min: 1,
+    max: 1024,
+    default: 1,
+    help: "",
+    group: "machine",
+  },
+  memory: {
+    type: "number",
+    min: 0.001,
+    help: "GB of a device; default the card's",
+    group: "machine",
+  },
+  sharding: {
+    type: "text",
+    choices: shardings,
+    help: "what ranks share; default zero1 with several",
+    group: "machine",
+  },
+} as const satisfies Schema;
+
+const layoutSchema = {
+  master: {
+    type: "text",
+    choices: masters,
+    help: "of bf16 weights; default by the run's rounding",
+    group: "layout",
+  },
+  moments: { type: "text", choices: momentForms, help: "default fp32", group: "layout" },
+  gradients: { type: "text", choices: gradientForms, help: "default fp32", group: "layout" },
+  factored: {
+    type: "boolean",
+    help: "modulation gradients as rank-1 factors",
+    group: "layout",
+  },
+  loraRank: {
+    type: "number",
+    integer: true,
+    min: 0,
+    max: 4096,
+    default: 0,
+    help: "0: all weights",
+    group: "layout",
+  },
+  json: { type: "boolean", default: false, help: "as JSON" },
+} as const satisfies Schema;
+
+const own = { ...machineSchema, ...layoutSchema };
+
+/** A command line's flags in two: those of this table, and the rest. */
+export function splitFlags(flags: Source, table: Schema): [mine: Source, rest: Source] {
+  const part = (mine: boolean) =>
+    Object.fromEntries(
+      Object.entries(flags.values).filter(([name]) => Object.hasOwn(table, name) === mine),
+    );
+  return [
+    { name: flags.name, values: part(true) },
+    { ...flags, values: part(false) },
+  ];
+}
+
+export const planCommand = command({
+  name: "plan",
+  positional: "[config.yaml]",
+  summary: "memory and time of a run on N devices of a kind, before it starts",
+  schema: { ...trainSchema, ...own },
+  resolvesItself: true,
+  examples: [
+    ["plan --card h200", "FLUX.1-dev, the published recipe, on one H200"],
+    ["plan recipe.yaml --card h20 --gpus 8 --nodes 4", "a recipe on 32 of them"],
+    ["plan --model micro --preset micro", "the sizes of a folder's config files, on this machine"],
+  ],
+  async run(_, { positional, flags }) {
+    const [file, ...more] = positional;
+    if (more.length > 0)
+      throw new SrpoError("ERR_CONFIG", `plan: expected one file of options, got ${more[0]} too`);
+    const [mine, ofRun] = splitFlags(flags, own);
+    const recipe = file === undefined ? [] : [{ name: file, values: readYaml(file) }];
+    const config = trainConfig([...recipe, ofRun]);
+    const { card, gpus, nodes, memory, sharding, loraRank, json, ...layout } = resolve(own, [mine]);
+    const request: PlanRequest = {
+      config,
+      models: modelsOf(config),
+      machine: { card, gpus, nodes, memory: memory === undefined ? undefined : memory * 1e9 },
+      layout: { ...layout, sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
+      loraRank,
+      prompts: (await readPrompts(config.prompts ?? shippedPromptsFile)).length,
+    };
+    const plan = planOf(request);
+    const nearest = plan.fits ? undefined : nearestThatFits(request);
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ ...plan, ...nearest })}\n`
+        : `${planLines(plan, config.steps, nearest).join("\n")}\n`,
+    );
+    return 0;
+  },
+});

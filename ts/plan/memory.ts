@@ -1,0 +1,172 @@
+// Bytes on one device, part by part.
+import { clipTextParameters, twoTowerParameters } from "../models/clip/parameters.js";
+import { autoencoderParameters } from "../models/autoencoder/parameters.js";
+import { fluxParameters } from "../models/flux/parameters.js";
+import { t5Parameters } from "../models/t5/parameters.js";
+import { sizeOf, type Parameter } from "../nn/parameter.js";
+import type { TrainConfig } from "../train/config.js";
+import { decoderHeld, fluxHeld, imageTokens, towerHeld, type Picture } from "./activations.js";
+import { stateBytes, type Layout } from "./layouts.js";
+import { loraCount } from "./lora.js";
+import type { MethodCounts } from "./methods.js";
+import type { PlannedModels } from "./models.js";
+import { latentSize } from "./work.js";
+
+export interface Part {
+  name: string;
+  bytes: number;
+  /** What it is made of. */
+  note?: string;
+}
+
+const alignmentBytes = 64; // of a parameter's start, ts/nn/parameter_set.ts
+
+/** Elements of a model's flat buffer. */
+export function elementsOf(parameters: readonly Parameter[], bytes: number): number {
+  const aligned = alignmentBytes / bytes;
+  return parameters.reduce(
+    (sum, { shape }) => sum + Math.ceil(sizeOf(shape) / aligned) * aligned,
+    0,
+  );
+}
+
+/** Weights of the transformer and, of those, of its modulations. */
+export function transformerCounts(
+  { transformer }: PlannedModels,
+  bytes: number,
+): { count: number; modulation: number } {
+  const parameters = fluxParameters(transformer);
+  const modulations = parameters.filter(({ name }) => /_mod\.lin|modulation/.test(name));
+  return { count: elementsOf(parameters, bytes), modulation: elementsOf(modulations, bytes) };
+}
+
+/** The forward with a gradient that a method makes. */
+export function pictureOf(
+  config: TrainConfig,
+  models: PlannedModels,
+  counts: MethodCounts,
+): Picture {
+  return {
+    samples: Math.min(config.microBatch, config.batch) * counts.together,
+    ...latentSize(models.vae, config),
+    textLength: models.textLength,
+    bytes: config.precision === "bf16" ? 2 : 4,
+  };
+}
+
+// Encoded prompts that are kept, ts/train/prompt_data.ts.
+const mostKept = 4096;
+
+export interface MemoryOptions {
+  layout: Layout;
+  /** Prompts of the run's list, where they are known. */
+  prompts: number;
+  /** 0: all weights are trained. */
+  loraRank: number;
+  /** Contexts, communicators, kernels' own workspaces. */
+  workspace: Part;
+}
+
+function weightParts(
+  config: TrainConfig,
+  models: PlannedModels,
+  counts: MethodCounts,
+  { layout, loraRank, prompts }: MemoryOptions,
+): Part[] {
+  const bytes = layout.weightBytes;
+  const policy = transformerCounts(models, bytes);
+  const trained =
+    loraRank === 0 ? policy : { count: loraCount(models.transformer, loraRank), modulation: 0 };
+  const state = stateBytes(layout, trained);
+  const of = (parameters: readonly Parameter[]) => elementsOf(parameters, bytes) * bytes;
+  const billions = (trained.count / 1e9).toFixed(3);
+  const frozen = loraRank === 0 ? [] : [{ name: "frozen weights", bytes: policy.count * bytes }];
+  const average =
+    config.ema === 0
+      ? []
+      : [{ name: "EMA, float32", bytes: trained.count * (layout.master === "none" ? 6 : 4) }];
+  const { textLength, transformer } = models;
+  const kept = Math.min(prompts, mostKept);
+  const text =
+    config.embeddings === undefined
+      ? [
+          {
+            name: "text encoders",
+            bytes: of(clipTextParameters(models.clip)) + of(t5Parameters(models.t5)),
+            note: "none with embeddings that preprocess made",
+          },
+          {
+            name: "text embeddings",
+            bytes: kept * bytes * (textLength * transformer.contextSize + transformer.vectorSize),
+            note: `${kept} prompts kept`,
+          },
+        ]
+      : [];
+  const decoder = config.images === undefined ? ["decoder" as const] : undefined;
+  const towers = [models.reward, ...(models.evalReward === undefined ? [] : [models.evalReward])];
+  return [
+    { name: "weights", bytes: state.weights, note: `${billions} B trained` },
+    ...frozen,
+    { name: "master", bytes: state.master, note: layout.master },
+    { name: "moments", bytes: state.moments, note: `m and v, ${layout.moments}` },
+    { name: "gradients", bytes: state.gradients, note: layout.gradients },
+    ...average,
+    ...(counts.references === 0
+      ? []
+      : [{ name: "reference policy", bytes: counts.references * policy.count * bytes }]),
+    { name: "VAE", bytes: of(autoencoderParameters(models.vae, decoder)) },
+    {
+      name: "reward",
+      bytes: towers.reduce((sum, tower) => sum + of(twoTowerParameters(tower)), 0),
+      ...(towers.length > 1 ? { note: "and a second one" } : {}),
+    },
+    ...text,
+  ];
+}
+
+function activationParts(config: TrainConfig, models: PlannedModels, counts: MethodCounts): Part[] {
+  const picture = pictureOf(config, models, counts);
+  const { recompute, recomputeVae } = config;
+  const flux = fluxHeld(models.transformer, picture, { recompute, chain: counts.chain });
+  // GRPO's pictures are decoded without a tape: one block's tensors at a time.
+  const onTape = counts.judged > 0;
+  const decoder = decoderHeld(models.vae, picture, { recompute: recomputeVae || !onTape });
+  const tower = towerHeld(models.reward.vision, picture);
+  const passing = Math.max(flux.passing, decoder.passing, tower.passing);
+  const latents = 4 * picture.samples * imageTokens(picture) * models.transformer.inChannels;
+  const prompts = picture.samples * picture.bytes * picture.textLength;
+  const again = (is: boolean) => (is ? "blocks run again in backward" : "everything kept");
+  return [
+    { name: "transformer activations", bytes: flux.kept, note: again(recompute) },
+    ...(onTape
+      ? [
+          { name: "VAE activations", bytes: decoder.kept, note: again(recomputeVae) },
+          { name: "reward activations", bytes: tower.kept, note: "everything kept" },
+        ]
+      : []),
+    { name: "a block in backward", bytes: passing, note: "the largest: its outputs, gradients" },
+    {
+      name: "latents, embeddings of a batch",
+      bytes: 6 * latents + 2 * prompts * models.transformer.contextSize,
+    },
+  ];
+}
+
+/** Every part of the memory of one device, in bytes. */
+export function memoryParts(
+  config: TrainConfig,
+  models: PlannedModels,
+  counts: MethodCounts,
+  options: MemoryOptions,
+): Part[] {
+  return [
+    ...weightParts(config, models, counts, options),
+    ...activationParts(config, models, counts),
+    options.workspace,
+  ].filter(({ bytes }) => bytes > 0);
+}
+
+/** Bytes that stand at once while weights are saved in float32: the joined masters. */
+export function savingBytes(config: TrainConfig, count: number): number {
+  return config.precision === "bf16" && config.saveDtype === "float32" ? 4 * count : 0;
+}

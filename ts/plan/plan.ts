@@ -1,0 +1,138 @@
+// A run's memory and time on devices of a kind, before it starts: from sizes and rates alone.
+import os from "node:os";
+import { SrpoError } from "../native/error.js";
+import type { TrainConfig } from "../train/config.js";
+import { missingOf, type Layout } from "./layouts.js";
+import { loraCount } from "./lora.js";
+import { memoryParts, pictureOf, savingBytes, transformerCounts, type Part } from "./memory.js";
+import { methodCounts } from "./methods.js";
+import type { PlannedModels } from "./models.js";
+import { cards, type Card, type CardName } from "./rates.js";
+import { updateTimes, type UpdateTime } from "./time.js";
+
+/** Where and how a run is to be. */
+export interface Machine {
+  card: CardName;
+  /** A node. */
+  gpus: number;
+  nodes: number;
+  /** Bytes of a device; default the card's. */
+  memory?: number | undefined;
+}
+
+/** How the weights are kept, where it is not as the run's own options say. */
+export type LayoutChoice = {
+  [K in "master" | "moments" | "gradients" | "factored" | "sharding"]?: Layout[K] | undefined;
+};
+
+export interface PlanRequest {
+  config: TrainConfig;
+  models: PlannedModels;
+  machine: Machine;
+  layout?: LayoutChoice;
+  /** 0: all weights. */
+  loraRank?: number;
+  /** Prompts of the run's list, which text embeddings are kept of. */
+  prompts?: number;
+}
+
+export interface Plan {
+  /** The models' sizes are from here. */
+  models: string;
+  card: string;
+  ranks: number;
+  parts: Part[];
+  /** Bytes on one device: all parts, or what saving takes if that is more. */
+  bytes: number;
+  capacity: number;
+  capacitySource: string;
+  fits: boolean;
+  times: UpdateTime[];
+  /** What the plan needs and this version does not have; empty where it can be run. */
+  missing: string[];
+}
+
+/** The layout that a run's options and the choice make. */
+export function layoutOf({ config, machine, layout = {} }: PlanRequest): Layout {
+  const weightBytes = config.precision === "bf16" ? 2 : 4;
+  const exact = config.rounding === "remainder" ? "remainder" : "none";
+  return {
+    weightBytes,
+    master: weightBytes === 4 ? "none" : exact,
+    moments: "fp32",
+    gradients: "fp32",
+    factored: false,
+    sharding: "none",
+    ...(Object.fromEntries(
+      Object.entries(layout).filter(([, value]) => value !== undefined),
+    ) as Partial<Layout>),
+    ranks: machine.gpus * machine.nodes,
+  };
+}
+
+function checkSize({ config, models }: PlanRequest): void {
+  const multiple = 2 ** models.vae.channels.length; // of the latents' 2x2 packing too
+  for (const side of ["height", "width"] as const)
+    if (config[side] % multiple !== 0)
+      throw new SrpoError(
+        "ERR_CONFIG",
+        `${side}: expected a multiple of ${multiple}, got ${config[side]}`,
+      );
+  const channels = 4 * models.vae.latentChannels;
+  if (models.transformer.inChannels !== channels)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `model: expected a transformer of ${channels} channels for this vae, got ${models.transformer.inChannels}`,
+    );
+}
+
+/**
+ * The memory of one device part by part, the time of an update by each rate that is known of the card, and
+ * what of it all this version lacks.
+ *
+ * @throws SrpoError ERR_CONFIG for a size that the models do not take
+ */
+export function planOf(request: PlanRequest): Plan {
+  checkSize(request);
+  const { config, models, machine, loraRank = 0, prompts = 0 } = request;
+  const card: Card = cards[machine.card];
+  const layout = layoutOf(request);
+  const counts = methodCounts(config);
+  const workspace: Part = {
+    name: "workspace",
+    bytes: card.workspace,
+    note: card.workspaceSource,
+  };
+  const parts = memoryParts(config, models, counts, { layout, loraRank, prompts, workspace });
+  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const policy = transformerCounts(models, layout.weightBytes).count;
+  const trained = loraRank === 0 ? policy : loraCount(models.transformer, loraRank);
+  const passing = parts
+    .filter(({ name }) => /activations|a block/.test(name))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  const bytes = Math.max(total, total - passing + savingBytes(config, trained));
+  const capacity = machine.memory ?? card.memory ?? os.totalmem();
+  return {
+    models: models.name,
+    card: card.name,
+    ranks: layout.ranks,
+    parts,
+    bytes,
+    capacity,
+    capacitySource: machine.memory === undefined ? card.memorySource : "given",
+    fits: bytes <= capacity,
+    times: updateTimes(
+      config,
+      models,
+      counts,
+      pictureOf(config, models, counts),
+      card.rates[config.precision],
+      { layout, nodes: machine.nodes, trained, weights: policy, lora: loraRank > 0 },
+    ),
+    missing: [
+      ...(machine.card === "cpu" ? [] : ["the cuda device, which has not run anywhere yet"]),
+      ...missingOf(layout),
+      ...(loraRank > 0 ? ["LoRA training"] : []),
+    ],
+  };
+}

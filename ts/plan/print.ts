@@ -1,0 +1,70 @@
+// A plan as text.
+import type { Nearest } from "./nearest.js";
+import type { Plan } from "./plan.js";
+import type { RateKind } from "./rates.js";
+
+/** "23.80 GB", "61.4 MB": decimal, as kernels.md counts. */
+export function size(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(1)} kB`;
+}
+
+/** "1.72 s", "3.1 min", "12.4 h". */
+export function duration(seconds: number): string {
+  if (seconds < 1) return `${(seconds * 1000).toPrecision(3)} ms`;
+  if (seconds < 120) return `${seconds.toFixed(2)} s`;
+  return seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+const says: Readonly<Record<RateKind, string>> = {
+  measured: "by rates measured with this package",
+  estimate: "an estimate, by others' published rates; our kernels have not run on this card",
+  vendor: "the limit by the vendor's data sheet, which no program reaches",
+};
+
+function memoryLines({ parts, bytes, capacity, capacitySource, fits }: Plan): string[] {
+  const wide = Math.max(...parts.map(({ name }) => name.length), 20);
+  const line = (name: string, amount: number, note = "") =>
+    `  ${name.padEnd(wide)} ${size(amount).padStart(10)}  ${note}`.trimEnd();
+  return [
+    ...parts.map(({ name, bytes: amount, note }) => line(name, amount, note)),
+    line("together", bytes, fits ? "fits" : `does not fit: ${size(bytes - capacity)} too much`),
+    line("a device has", capacity, capacitySource),
+  ];
+}
+
+function timeLines({ times }: Plan, steps: number): string[] {
+  if (times.length === 0)
+    return ["time: no rate is known of this card at this precision, so nothing is said of it"];
+  return times.flatMap(({ kind, source, stages, seconds }) => [
+    `time of an update: ${duration(seconds)} (${steps} updates ${duration(steps * seconds)}), ${says[kind]}`,
+    `  rates: ${source}`,
+    ...stages.map((stage) => `  ${stage.name.padEnd(36)} ${duration(stage.seconds).padStart(10)}`),
+  ]);
+}
+
+function nearestLines(title: string, { changes, plan }: Nearest): string[] {
+  return [`${title}: ${changes.join(", ")} (${size(plan.bytes)} of ${size(plan.capacity)})`];
+}
+
+/** The plan as lines for people. */
+export function planLines(
+  plan: Plan,
+  steps: number,
+  nearest?: { today: Nearest | undefined; later: Nearest | undefined },
+): string[] {
+  const devices = plan.ranks === 1 ? `one ${plan.card}` : `${plan.ranks} x ${plan.card}`;
+  return [
+    `${plan.models} on ${devices}; memory of each:`,
+    ...memoryLines(plan),
+    ...(nearest?.today ? nearestLines("nearest setting that fits", nearest.today) : []),
+    ...(nearest?.later
+      ? nearestLines("nothing that this version has makes it fit; what would", nearest.later)
+      : []),
+    ...(nearest !== undefined && !nearest.today && !nearest.later
+      ? ["no setting that this plan knows makes it fit"]
+      : []),
+    ...timeLines(plan, steps),
+    ...plan.missing.map((what) => `not in this version: ${what}`),
+  ];
+}

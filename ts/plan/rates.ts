@@ -1,0 +1,160 @@
+// How fast and how large devices are. Data, each with where it is from; nothing here is a guess of ours.
+//
+//   measured   timed by this package's bench, in a file of bench/results
+//   estimate   kernels.md 2.2 and 9: the best published rate for a family of kernels, reached by other
+//              people's kernels on that card; ours have not run there
+//   vendor     the data sheet: a limit that no program reaches
+
+export const rateKinds = ["measured", "estimate", "vendor"] as const;
+export type RateKind = (typeof rateKinds)[number];
+
+/** Operations a second by family of kernels, and bytes a second of an update. */
+export interface Rates {
+  kind: RateKind;
+  source: string;
+  gemm: number;
+  attention: number;
+  attentionBackward: number;
+  convolution: number;
+  update: number;
+}
+
+export interface Card {
+  name: string;
+  /** Bytes that a program sees; undefined for the machine that this runs on. */
+  memory: number | undefined;
+  memorySource: string;
+  /** Bytes beside the tensors: context, communicator, workspaces. */
+  workspace: number;
+  workspaceSource: string;
+  /** By the run's precision, the most trustworthy first; none where nobody has told. */
+  rates: Readonly<Record<"bf16" | "f32", readonly Rates[]>>;
+}
+
+const T = 1e12;
+const G = 1e9;
+
+/** Of a family that a data sheet gives one number for. */
+function vendor(flops: number, bytes: number): Rates {
+  return {
+    kind: "vendor",
+    source: "data sheet, dense bf16 and HBM (kernels.md 1)",
+    gemm: flops,
+    attention: flops,
+    attentionBackward: flops,
+    convolution: flops,
+    update: bytes,
+  };
+}
+
+const estimate = { kind: "estimate", source: "kernels.md 2.2, 9.1" } as const;
+const planned = { workspace: 4 * G, workspaceSource: "kernels.md 3.1: plan 4 GB" } as const;
+
+export const cpuResults = "bench/results/cpu-zen5-2026-11-22.json";
+const measured = { kind: "measured", source: `${cpuResults}, two cores of an AMD EPYC` } as const;
+
+export const cards = {
+  h20: {
+    name: "H20",
+    memory: 102 * G,
+    memorySource: "reported by the driver, about 102 GB (kernels.md 1)",
+    ...planned,
+    rates: {
+      bf16: [
+        {
+          ...estimate,
+          gemm: 140 * T,
+          attention: 130 * T,
+          attentionBackward: 120 * T,
+          // 20.2 TFLOP of VAE in 0.19 s
+          convolution: 106 * T,
+          update: 3.4 * T,
+        },
+        vendor(148 * T, 4.0 * T),
+      ],
+      f32: [],
+    },
+  },
+  h100: {
+    name: "H100 SXM",
+    memory: 85.5 * G,
+    memorySource: "reported by the driver (kernels.md 1)",
+    ...planned,
+    rates: {
+      bf16: [
+        {
+          ...estimate,
+          gemm: 700 * T,
+          attention: 650 * T,
+          attentionBackward: 530 * T,
+          convolution: 505 * T,
+          update: 2.9 * T,
+        },
+        vendor(989 * T, 3.35 * T),
+      ],
+      f32: [],
+    },
+  },
+  h200: {
+    name: "H200 SXM",
+    memory: 150.8 * G,
+    memorySource: "reported by the driver, 143771 MiB (kernels.md 1)",
+    ...planned,
+    rates: {
+      bf16: [
+        {
+          ...estimate,
+          gemm: 770 * T,
+          attention: 640 * T,
+          attentionBackward: 510 * T,
+          convolution: 577 * T,
+          update: 4.2 * T,
+        },
+        vendor(989 * T, 4.8 * T),
+      ],
+      f32: [],
+    },
+  },
+  cpu: {
+    name: "cpu",
+    memory: undefined,
+    memorySource: "of this machine",
+    workspace: 0.3 * G,
+    workspaceSource: "Node.js and kernels' own buffers, about 0.3 GB",
+    rates: {
+      // The lines of the file that are named beside each; forward and backward together where it has only that.
+      bf16: [
+        {
+          ...measured,
+          gemm: 689.9 * G, // linear bfloat16 M=1152 N=3072 K=768 forward+backward
+          attention: 572.6 * G, // attention bfloat16 B=1 N=12 L=1152 Dh=64 forward
+          attentionBackward: 579.8 * G, // the same, forward+backward
+          convolution: 762.1 * G, // conv2d bfloat16 [1,64,64,128]->128 3x3 forward+backward
+          update: 61.9 * G, // adamwStep bfloat16
+        },
+      ],
+      f32: [
+        {
+          ...measured,
+          gemm: 379.8 * G,
+          attention: 336.4 * G,
+          attentionBackward: 352.3 * G,
+          convolution: 408.0 * G,
+          update: 61.4 * G,
+        },
+      ],
+    },
+  },
+} as const satisfies Readonly<Record<string, Card>>;
+
+export type CardName = keyof typeof cards;
+export const cardNames = Object.keys(cards) as CardName[];
+
+/** Between GPUs, bytes a second and GPU. */
+export const links = {
+  /** A node's GPUs: what a collective reaches. */
+  inNode: 360 * G,
+  /** Between nodes: one 400 Gb/s adapter a GPU. */
+  acrossNodes: 50 * G,
+  source: "kernels.md 9.4",
+} as const;

@@ -1,0 +1,141 @@
+// Seconds of one update on one rank: operations by rate, stage by stage.
+import type { TrainConfig } from "../train/config.js";
+import type { Picture } from "./activations.js";
+import { gradientBytes, updateBytes, type Layout } from "./layouts.js";
+import type { MethodCounts } from "./methods.js";
+import type { PlannedModels } from "./models.js";
+import { links, type RateKind, type Rates } from "./rates.js";
+import {
+  backwardOf,
+  decoderForward,
+  fluxForward,
+  imageTower,
+  t5Forward,
+  textTower,
+  workSum,
+  type Work,
+} from "./work.js";
+
+export interface Stage {
+  name: string;
+  seconds: number;
+}
+
+/** An update's time by one kind of rate. */
+export interface UpdateTime {
+  kind: RateKind;
+  /** Of the rates. */
+  source: string;
+  stages: Stage[];
+  /** Of an update; stages one after the other, nothing hidden under anything. */
+  seconds: number;
+}
+
+export interface TimeOptions {
+  layout: Layout;
+  nodes: number;
+  /** Trained weights, and all of the transformer's. */
+  trained: number;
+  weights: number;
+  lora: boolean;
+}
+
+function secondsOf(work: Work, rates: Rates): number {
+  return (
+    work.gemm / rates.gemm +
+    work.attention / rates.attention +
+    work.attentionBackward / rates.attentionBackward +
+    work.convolution / rates.convolution
+  );
+}
+
+/**
+ * Seconds of reduce-scatter and all-gather, bytes of them a rank: in the node, then across, which move at
+ * the same time (kernels.md 9.4).
+ */
+function collective(bytes: number, ranks: number, nodes: number): number {
+  const local = ranks / nodes;
+  const inNode = (bytes * (local - 1)) / local / links.inNode;
+  const across = ((bytes / local) * (nodes - 1)) / nodes / links.acrossNodes;
+  return Math.max(inNode, across);
+}
+
+function collectives(
+  { layout, nodes, trained, weights }: TimeOptions,
+  passes: { forwards: number; updates: number },
+): number {
+  const { ranks, sharding, weightBytes } = layout;
+  if (ranks === 1) return 0;
+  const reduced = collective(trained * gradientBytes[layout.gradients], ranks, nodes);
+  const gathered = collective(trained * weightBytes, ranks, nodes);
+  // Without sharding: an all-reduce, which is both, of the gradients.
+  const update =
+    sharding === "none" ? 2 * reduced : reduced + (sharding === "zero3" ? 0 : gathered);
+  const full = collective(weights * weightBytes, ranks, nodes);
+  return passes.updates * update + (sharding === "zero3" ? passes.forwards * full : 0);
+}
+
+/** What an update's stages do for one prompt. */
+function promptWork(
+  config: TrainConfig,
+  models: PlannedModels,
+  counts: MethodCounts,
+  picture: Picture,
+  lora: boolean,
+): [name: string, work: Work][] {
+  const flux = fluxForward(models.transformer, picture);
+  const decoder = decoderForward(models.vae, picture);
+  const tower = imageTower(models.reward);
+  const { plain, differentiated, judged, seen } = counts;
+  const again = config.recompute ? 1 : 0;
+  const text = workSum([1, textTower(models.clip)], [1, t5Forward(models.t5, models.textLength)]);
+  const judgedBack = config.recomputeVae ? 2 : 1;
+  return [
+    ["rollout", workSum([plain + counts.references * differentiated, flux])],
+    [
+      "transformer, forward and backward",
+      workSum([differentiated * (1 + again), flux], [differentiated, backwardOf(flux, !lora)]),
+    ],
+    ["VAE", workSum([judged * judgedBack + seen, decoder], [judged, backwardOf(decoder, false)])],
+    // Texts' features: wanted, unwanted or the caption; kept from one update to the next.
+    [
+      "reward",
+      workSum(
+        [judged + seen, tower],
+        [judged, backwardOf(tower, false)],
+        [2, textTower(models.reward.text)],
+      ),
+    ],
+    ...(config.embeddings === undefined ? [["text encoders", text] as [string, Work]] : []),
+  ];
+}
+
+/** The time of an update by each of a card's rates. */
+export function updateTimes(
+  config: TrainConfig,
+  models: PlannedModels,
+  counts: MethodCounts,
+  picture: Picture,
+  rates: readonly Rates[],
+  options: TimeOptions,
+): UpdateTime[] {
+  const { layout, trained } = options;
+  const prompts = Math.ceil(config.batch / layout.ranks);
+  const work = promptWork(config, models, counts, { ...picture, samples: 1 }, options.lora);
+  const microBatches = Math.ceil(prompts / config.microBatch);
+  const again = config.recompute ? 1 : 0;
+  const forwards =
+    microBatches * (counts.plain + ((2 + again) * counts.differentiated) / counts.together);
+  return rates.map((rate) => {
+    const stages: Stage[] = work.map(([name, one]) => ({
+      name,
+      seconds: prompts * secondsOf(one, rate),
+    }));
+    const bytes = counts.passes * updateBytes(layout, trained);
+    stages.push({ name: "optimizer", seconds: bytes / rate.update });
+    const between = collectives(options, { forwards, updates: counts.passes });
+    if (between > 0) stages.push({ name: "between ranks (none of it hidden)", seconds: between });
+    const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
+    return { kind: rate.kind, source: rate.source, stages, seconds };
+  });
+}
