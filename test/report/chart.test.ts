@@ -84,13 +84,26 @@ test("terms of one quantity share a chart, reward first", () => {
     "denoise/reward": step,
     "inversion/reward": -step,
   }));
-  const text = metricCharts(rows).text;
+  const text = metricCharts(rows)!.text;
   assertWellFormed(text);
   assert.deepEqual(
     [...text.matchAll(/<figcaption>([^<]*)/g)].map(([, name]) => name),
     ["reward", "gradNorm"],
   );
   assert.equal(text.match(/<polyline/g)?.length, 3);
+});
+
+test("what evaluations found stands apart: a line a part of it", () => {
+  const rows = [
+    { step: 0, "eval/style/photo": 0.1, "eval/style/cg": 0.4, "eval/realism": 0.1 },
+    { step: 1, loss: 1 },
+  ];
+  const text = metricCharts(rows, "evaluation")!.text;
+  const titles = (page: string) =>
+    [...page.matchAll(/<figcaption>([^<]*)/g)].map(([, name]) => name);
+  assert.deepEqual(titles(text), ["style", "realism"]);
+  assert.deepEqual(titles(metricCharts(rows)!.text), ["loss"]);
+  assert.equal(metricCharts([{ step: 1, loss: 1 }], "evaluation"), undefined);
 });
 
 test("many points are averaged, the last one kept in place", () => {

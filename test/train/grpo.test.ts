@@ -7,6 +7,7 @@ import { test } from "uvu";
 import { initMicro } from "../../ts/micro/init.js";
 import { trainConfig, type TrainConfig } from "../../ts/train/config.js";
 import { readMetrics } from "../../ts/train/metrics.js";
+import { Progress } from "../../ts/train/progress.js";
 import { RunFolder } from "../../ts/train/run_folder.js";
 import { Trainer } from "../../ts/train/trainer.js";
 
@@ -48,12 +49,12 @@ async function train(name: string, options: TrainConfig, stopAfter?: number, fro
   const run = new RunFolder(path.join(root, name));
   const trainer = await Trainer.create(options, from);
   const controller = new AbortController();
-  const at = (step: number) => {
-    if (step === stopAfter) controller.abort("SIGINT");
-    return Promise.resolve({});
+  const progress = new Progress({ unit: "updates", total: options.steps });
+  progress.update = (done: number) => {
+    if (done === stopAfter) controller.abort("SIGINT");
   };
   await run.create(options);
-  const end = await trainer.run(run, { signal: controller.signal, look: { every: 1, at } });
+  const end = await trainer.run(run, { signal: controller.signal, progress });
   const { steps } = trainer.optimizer;
   trainer.dispose();
   const rows = readMetrics(run.metrics).map((row) => ({ ...row, seconds: 0 }));

@@ -9,6 +9,11 @@ export interface CommandLoader {
 
 export const commands: readonly CommandLoader[] = [
   {
+    name: "demo",
+    summary: "SRPO on the embedded micro models: before and after, in about two minutes",
+    load: async () => (await import("./demo.js")).demoCommand,
+  },
+  {
     name: "init",
     summary: "writes a complete micro checkpoint folder with random weights",
     load: async () => (await import("./init.js")).initCommand,

@@ -21,36 +21,51 @@ const first = ["reward", "loss"];
 // What an update costs is the same at each: the page says its sum.
 const counted = new Set(["forwards", "backwards"]);
 
+/** What `train` puts before the figures of its evaluations. */
+const evaluated = "eval/";
+
+/** Which chart a value is drawn in, and which line of it: `denoise/reward`, but `eval/style/photo`. */
+function placeOf(name: string): { chart: string; line: string } {
+  if (!name.startsWith(evaluated)) {
+    const at = name.lastIndexOf("/");
+    return { chart: name.slice(at + 1), line: name.slice(0, Math.max(at, 0)) };
+  }
+  const [chart = "", ...line] = name.slice(evaluated.length).split("/");
+  return { chart, line: line.join("/") };
+}
+
 /**
  * A chart a quantity, a line a term: `denoise/reward` and `inversion/reward` share the chart "reward".
  *
  * @param rows - of metrics.jsonl; a row need not have every name
+ * @param of - what the run trains on, or what its evaluations found
  */
-export function metricCharts(rows: readonly MetricsRow[]): Html {
+export function metricCharts(
+  rows: readonly MetricsRow[],
+  of: "training" | "evaluation" = "training",
+): Html | undefined {
   const charts = new Map<string, Map<string, (readonly [number, number])[]>>();
   for (const { step, ...values } of rows)
     for (const [name, value] of Object.entries(values)) {
-      if (counted.has(name)) continue;
-      const at = name.lastIndexOf("/");
-      const quantity = name.slice(at + 1);
-      const lines = charts.get(quantity) ?? new Map<string, (readonly [number, number])[]>();
-      const points = lines.get(name.slice(0, Math.max(at, 0))) ?? [];
-      points.push([step, value]);
-      lines.set(name.slice(0, Math.max(at, 0)), points);
-      charts.set(quantity, lines);
+      if (counted.has(name) || name.startsWith(evaluated) !== (of === "evaluation")) continue;
+      const { chart, line } = placeOf(name);
+      const lines = charts.get(chart) ?? new Map<string, (readonly [number, number])[]>();
+      lines.set(line, [...(lines.get(line) ?? []), [step, value]]);
+      charts.set(chart, lines);
     }
+  if (charts.size === 0) return undefined;
   const names = [...charts.keys()];
   const order = [
     ...first.filter((name) => charts.has(name)),
-    ...names.filter((n) => !first.includes(n)),
+    ...names.filter((name) => !first.includes(name)),
   ];
   return html`<div class="charts">
-    ${order.map((quantity) =>
+    ${order.map((chart) =>
       lineChart({
-        title: quantity,
+        title: chart,
         x: "updates",
-        series: [...charts.get(quantity)!].map(([term, points]) => ({
-          name: term === "" ? quantity : term,
+        series: [...charts.get(chart)!].map(([line, points]) => ({
+          name: line === "" ? chart : line,
           points: thinned(points, mostPoints),
         })),
       }),

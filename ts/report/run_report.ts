@@ -78,13 +78,15 @@ export function runReport(folder: string): string {
   const options = readYaml(run.config);
   const rows = readMetrics(run.metrics);
   const origin = readOrigin(folder);
+  const [evaluations, training] = [metricCharts(rows, "evaluation"), metricCharts(rows)];
   return page({
     title: path.basename(path.resolve(folder)),
     lead: lead(options, rows),
     body: [
       origin !== undefined && commandLine(origin.command),
       sampleGrids(run.samples),
-      rows.length > 0 && section("Curves", metricCharts(rows)),
+      evaluations !== undefined && section("Evaluations", evaluations),
+      training !== undefined && section("Training", training),
       section("Settings", settings(options)),
     ],
     foot: originLines(origin),

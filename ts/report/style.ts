@@ -31,6 +31,7 @@ th, td { padding: .42rem .8rem; text-align: left; border-bottom: 1px solid var(-
 thead th { color: var(--quiet); font-size: .84rem; border-bottom-color: var(--quiet); vertical-align: bottom; }
 th[title] { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }
 .number { text-align: right; }
+.prose { white-space: normal; min-width: 14rem; color: var(--quiet); }
 .strong th, .strong td { font-weight: 650; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.4rem; font-size: .9rem; margin: 0; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }

@@ -4,6 +4,8 @@ export interface Column {
   name: string;
   /** Numbers stand right, words left. */
   align?: "left" | "right";
+  /** Whether its cells are prose, which may break into lines. */
+  prose?: boolean;
   /** What the column's name means, where it is not plain. */
   about?: string;
 }
@@ -33,7 +35,10 @@ export function textTable({ columns, rows }: Table): string {
 
 /** The same table as HTML, which scrolls by itself where the page is narrow. */
 export function htmlTable({ columns, rows, strong }: Table): Html {
-  const right = (i: number) => columns[i]?.align === "right" && html` class="number"`;
+  const right = (i: number) =>
+    columns[i]?.align === "right"
+      ? html` class="number"`
+      : columns[i]?.prose === true && html` class="prose"`;
   return html`<div class="scroll">
     <table>
       <thead>

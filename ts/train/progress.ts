@@ -86,7 +86,7 @@ export class Progress {
     const done = this.#done;
     // Of what is done, by the time when it was.
     const took = (this.#movedMs - this.#started) / 1000;
-    const rate = took > 0 ? (done - before) / took : 0;
+    const rate = took > 0.01 ? (done - before) / took : 0;
     const speed =
       rate >= 1 || rate === 0 ? `${rate.toFixed(1)} ${unit}/s` : `${(1 / rate).toFixed(1)} s each`;
     const left = rate > 0 ? clock((total - done) / rate - (now - this.#movedMs) / 1000) : "?";

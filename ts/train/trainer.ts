@@ -22,7 +22,7 @@ import { markBest } from "./best.js";
 import type { TrainConfig } from "./config.js";
 import { checkEvaluation, evaluationEvery, Evaluations } from "./evaluations.js";
 import type { Evaluator } from "./evaluator.js";
-import { MetricsLog, readMetrics } from "./metrics.js";
+import { MetricsLog } from "./metrics.js";
 import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
 import type { Progress } from "./progress.js";
 import { rewardFigures } from "./reward_evaluator.js";
@@ -31,18 +31,9 @@ import { Sampler } from "./sampler.js";
 import { loadSetup, type Setup } from "./setup.js";
 import { TermMetrics } from "./term_metrics.js";
 
-/** Figures of the policy in training that its loss knows nothing of: a judge's, a reward's on held-out prompts. */
-export interface Look {
-  /** Updates between two looks; the first is before any update, the last after all. */
-  every: number;
-  /** What metrics.jsonl gets beside the step's own values. */
-  at: (step: number) => Promise<Readonly<Record<string, number>>>;
-}
-
 export interface RunOptions {
   signal: AbortSignal;
   progress?: Progress;
-  look?: Look;
 }
 
 export interface RunEnd {
@@ -157,7 +148,7 @@ export class Trainer {
    * Trains to the last step, or until the signal; saves where it ends. A signal before the first update
    * leaves nothing to save: the run begins again when it is resumed.
    */
-  async run(run: RunFolder, { signal, progress, look }: RunOptions): Promise<RunEnd> {
+  async run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
     const { evaluations } = this;
     const metrics = await MetricsLog.open(
       run.metrics,
@@ -178,18 +169,6 @@ export class Trainer {
       progress?.update(this.step, "drawing samples");
       await sampler.draw(this.step, metrics, signal);
     }
-    const looked = async () => {
-      const { every } = look ?? { every: 0 };
-      if (every === 0 || (this.step % every !== 0 && this.step !== steps)) return {};
-      progress?.update(this.step, "looking");
-      return look!.at(this.step);
-    };
-    if (
-      this.step === 0 &&
-      look !== undefined &&
-      !readMetrics(run.metrics).some((r) => r.step === 0)
-    )
-      metrics.write({ step: 0, ...(await looked()) });
     // A run that was stopped before it named its best checkpoint names it now.
     await this.#markBest(run);
     if (await evaluate()) checkpoint = await this.save(run);
@@ -205,8 +184,7 @@ export class Trainer {
       const forwards = passes.forwards - before.forwards;
       const backwards = passes.backwards - before.backwards;
       this.step += 1;
-      const figures = await looked();
-      metrics.write({ step: this.step, ...values, seconds, forwards, backwards, ...figures });
+      metrics.write({ step: this.step, ...values, seconds, forwards, backwards });
       progress?.update(this.step, noteOf(values));
       if (due()) await sampler.draw(this.step, metrics, signal);
       const best = await evaluate();

@@ -37,7 +37,13 @@ export class JudgeEvaluator implements Evaluator {
   private constructor(
     readonly world: MicroWorld,
     readonly options: EvaluateOptions,
+    readonly ownsWorld: boolean,
   ) {}
+
+  /** On a world that is open already, and stays its owner's. */
+  static on(world: MicroWorld, options: EvaluateOptions = {}): JudgeEvaluator {
+    return new JudgeEvaluator(world, { split: "tuning", ...options }, false);
+  }
 
   /** @throws SrpoError ERR_CHECKPOINT, ERR_CONFIG */
   static async open(
@@ -45,7 +51,7 @@ export class JudgeEvaluator implements Evaluator {
     { dtype, ...options }: EvaluateOptions & WorldOptions = {},
   ): Promise<JudgeEvaluator> {
     const world = await openMicroWorld(folder, dtype === undefined ? {} : { dtype });
-    return new JudgeEvaluator(world, { split: "tuning", ...options });
+    return new JudgeEvaluator(world, { split: "tuning", ...options }, true);
   }
 
   async evaluate({ model, signal }: Subject): Promise<Record<string, number>> {
@@ -63,6 +69,6 @@ export class JudgeEvaluator implements Evaluator {
 
   dispose(): void {
     this.#policy?.disposeTables();
-    this.world.dispose();
+    if (this.ownsWorld) this.world.dispose();
   }
 }
