@@ -382,6 +382,65 @@ void backward_w(const Conv2dBackward& op) {
   });
 }
 
+constexpr int64_t kWeightsAtOnce = int64_t{1} << 18;  // up to which sums of all taps fit a cache
+constexpr int64_t kPixelsOfBlock = 256;
+constexpr int64_t kMostParts = 16;
+
+/// Whether the gradients of all taps are taken in one walk over the pixels.
+bool takes_taps_at_once(const Conv2dBackward& op) {
+  const Conv2dGeometry& g = op.geometry;
+  return op.x.dtype == DType::kBFloat16 && has_pairs() && g.stride == 1 && !g.upsample &&
+         op.w.numel() <= kWeightsAtOnce;
+}
+
+void backward_w_at_once(const Conv2dBackward& op) {
+  const auto [B, H, W, C] = op.x.sizes<4>();
+  const auto [N, kh, kw, same] = op.w.sizes<4>();
+  const int64_t Ho = op.dy.dim(1), Wo = op.dy.dim(2), words = kw * C;
+  const int64_t word_pitch = (words + 15) / 16 * 16, row = kh * word_pitch;
+  const int64_t rows = std::min({Ho, kConvWeightRows, std::max<int64_t>(1, kPixelsOfBlock / Wo)});
+  const int64_t blocks = B * ((Ho + rows - 1) / rows);
+  // Sums of fixed parts of the pixels, added up in order, do not depend on threads.
+  const int64_t parts = std::min(blocks, kMostParts), size = (N + 7) / 8 * 8 * row;
+  const auto totals = scratch<float>(parts * size);
+  parallel_blocks(parts, [&, H = H, W = W, C = C, N = N, kh = kh, kw = kw](int64_t part) {
+    float* total = totals.get() + part * size;
+    std::fill(total, total + size, 0.f);
+    ConvWeightRows range{
+        .total = total,
+        .scratch = nullptr,
+        .dy = op.dy.data<uint16_t>(),
+        .x = op.x.data<uint16_t>(),
+        .H = H,
+        .W = W,
+        .C = C,
+        .Ho = Ho,
+        .Wo = Wo,
+        .N = N,
+        .kh = kh,
+        .kw = kw,
+        .top = op.geometry.top,
+        .left = op.geometry.left,
+        .word_pitch = word_pitch,
+        .rows = rows,
+        .begin = part * blocks / parts,
+        .end = (part + 1) * blocks / parts,
+    };
+    const auto space = scratch<uint32_t>(conv_weight_rows_scratch(range));
+    range.scratch = space.get();
+    conv2d_avx512_bf16.weight_rows_bf16(range);
+  });
+  parallel_blocks(N, [&, kh = kh](int64_t n) {
+    float* sum = totals.get() + n * row;
+    for (int64_t part = 1; part < parts; ++part)
+      for (int64_t i = 0; i < row; ++i) sum[i] += sum[part * size + i];
+    for (int64_t u = 0; u < kh; ++u) {
+      float* to = op.dw.data<float>() + (n * kh + u) * words;
+      for (int64_t i = 0; i < words; ++i) to[i] += sum[u * word_pitch + i];
+    }
+  });
+}
+
 template <typename T>
 void backward_bias(const Conv2dBackward& op) {
   constexpr int64_t kRowsOfPart = 256;  // fixed, so that the sums do not depend on threads
@@ -413,7 +472,7 @@ void conv2d_forward(const Conv2dForward& op, Stream&) {
 void conv2d_backward(const Conv2dBackward& op, Stream&) {
   visit_bits(op.x.dtype, [&]<typename T>() {
     if (op.dx) backward_x<T>(op);
-    if (op.dw) backward_w<T>(op);
+    if (op.dw) takes_taps_at_once(op) ? backward_w_at_once(op) : backward_w<T>(op);
     if (op.dbias) backward_bias<T>(op);
   });
 }

@@ -6,6 +6,7 @@
 #define SRPO_CONV_VECTORS 4
 #include "cpp/cpu/conv/conv2d_tile.h"
 #include "cpp/cpu/conv/conv2d_weight.h"
+#include "cpp/cpu/conv/conv2d_weight_pairs.h"
 
 namespace {
 
@@ -85,8 +86,6 @@ void run(const Range& r) {
   run_tiles<V>(r, multiply_pairs<V>, multiply_line);
 }
 
-using u16x32 = uint16_t __attribute__((vector_size(64)));
-
 constexpr int kWeightRows = 8;
 constexpr int64_t kPairs = kConvWeightPixels / 2;
 
@@ -117,23 +116,6 @@ template <int V>
       float* to = total + m * pitch + 16 * v;
       _mm512_storeu_ps(to, _mm512_loadu_ps(to) + sums[m][v]);
     }
-}
-
-/// to[i] = (a[i], b[i]) for i < n, zeros up to the next multiple of 16 and for a row that is null.
-SRPO_INLINE void interleave(uint32_t* to, const bf16_bits* a, const bf16_bits* b, int64_t n) {
-  const u16x32 low = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
-                      8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-  const u16x32 high = low + 16;
-  for (int64_t i = 0; i < n; i += 32) {
-    const __mmask32 some = n - i < 32 ? (uint32_t{1} << (n - i)) - 1 : ~uint32_t{0};
-    const auto from_a = (u16x32)_mm512_maskz_loadu_epi16(some, a + i);
-    const auto from_b = (u16x32)_mm512_maskz_loadu_epi16(b == nullptr ? 0 : some, b + i);
-    const u16x32 first = __builtin_shuffle(from_a, from_b, low);
-    std::memcpy(to + i, &first, sizeof first);
-    if (n - i <= 16) return;
-    const u16x32 second = __builtin_shuffle(from_a, from_b, high);
-    std::memcpy(to + i + 16, &second, sizeof second);
-  }
 }
 
 /// The weight gradient of a tap: pixels in pairs, interleaved block by block.
@@ -178,7 +160,10 @@ void run_weights(const ConvWeightRange<bf16_bits>& r) {
 
 namespace srpo::cpu {
 
-extern const ConvPairTables SRPO_NAMED(conv2d_) = {
-    .rows = kMostRows, .columns = kColumns, .bf16 = run<1>, .weight_bf16 = run_weights};
+extern const ConvPairTables SRPO_NAMED(conv2d_) = {.rows = kMostRows,
+                                                   .columns = kColumns,
+                                                   .bf16 = run<1>,
+                                                   .weight_bf16 = run_weights,
+                                                   .weight_rows_bf16 = run_weight_rows};
 
 }  // namespace srpo::cpu

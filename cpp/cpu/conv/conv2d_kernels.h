@@ -52,6 +52,27 @@ constexpr int64_t conv_weight_scratch(int64_t C) {
          kConvWeightPixels * (kConvWeightChannels + 16);
 }
 
+/// The weight gradient of all taps for some blocks of `rows` output rows, stride 1:
+/// total[n, u, (v, c)] += sum over their outputs (b, i, j) of dy[b, i, j, n] * x[b, i + u - top, j + v - left, c].
+struct ConvWeightRows {
+  float* total;        // [N up to 8, kh, word_pitch]
+  uint32_t* scratch;   // conv_weight_rows_scratch() words
+  const uint16_t* dy;  // [B, Ho, Wo, N]
+  const uint16_t* x;   // [B, H, W, C]
+  int64_t H, W, C;
+  int64_t Ho, Wo, N;
+  int64_t kh, kw, top, left;
+  int64_t word_pitch;  // kw * C, up to 16
+  int64_t rows;        // of a block, at most kConvWeightRows
+  int64_t begin, end;  // blocks, counted over [B, Ho / rows]
+};
+
+constexpr int64_t kConvWeightRows = 64;
+constexpr int64_t conv_weight_rows_scratch(const ConvWeightRows& r) {
+  const int64_t pairs = (r.Wo + 1) / 2;
+  return r.rows * pairs * (r.N + 16) + (r.rows + r.kh) * ((2 * pairs + r.kw) * r.C + 64);
+}
+
 /// One instruction set's convolution. `rows` pixels by `columns` channels are held in registers.
 struct ConvTables {
   int64_t rows, columns;
@@ -72,6 +93,7 @@ struct ConvPairTables {
   int64_t rows, columns;
   void (*bf16)(const ConvRange<uint16_t, uint16_t>&);
   void (*weight_bf16)(const ConvWeightRange<uint16_t>&);
+  void (*weight_rows_bf16)(const ConvWeightRows&);
 };
 
 extern const ConvTables conv2d_generic;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { backward } from "../../../ts/autograd/backward.js";
-import { conv2d, reshape, type Padding } from "../../../ts/ops/index.js";
+import { cast, conv2d, reshape, type Padding } from "../../../ts/ops/index.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
 import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
 import {
@@ -171,6 +171,12 @@ forEachDevice("conv2d", (test, device) => {
     const input = leaf(x);
     backward(conv2d(input, w, b), dy);
     assert.ok(input.grad !== undefined && w.grad === undefined && b.grad === undefined);
+  });
+
+  test("weight gradients of more rows than are taken at once", async () => {
+    const x = randn([3, 71, 33, 5], { device, seed: 0 });
+    const w = randn([19, 3, 3, 5], { device, seed: 1, scale: 0.3 });
+    await checkBfloat16((k) => conv2d(x.dtype === k.dtype ? x : cast(x, k.dtype), k), [w]);
   });
 
   test("not a number stays in the windows that see it", async () => {
