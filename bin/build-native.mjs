@@ -1,11 +1,13 @@
 // Builds the addon: the ladder that `npm install` climbs (with --soft, which never fails an install) and
 // that the first command climbs where the install could not.
 //
-//   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force]
+//   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force] [--emulated]
 //
 //   c++ and cmake                      cmake-js
 //   c++, make and python3, no cmake    node-gyp, the cpu column
 //   no compiler                        nothing; build/why-not.txt says so, for doctor and the loader
+//
+// --emulated builds the emulated device's library too, which no install does; it needs cmake.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, cpSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,7 +23,7 @@ const stampFile = path.join(build, "stamp.txt");
 const whyNot = path.join(build, "why-not.txt");
 const addon = path.join(build, "Release", "srpo_native.node");
 const asked = new Set(process.argv.slice(2));
-const known = new Set(["--soft", "--werror", "--sanitize", "--force"]);
+const known = new Set(["--soft", "--werror", "--sanitize", "--force", "--emulated"]);
 for (const flag of asked)
   if (!known.has(flag)) {
     console.error(`build-native: expected ${[...known].join(", ")}, got ${flag}`);
@@ -64,7 +66,13 @@ function withCmake() {
     asked.has("--werror") && "--CDSRPO_WERROR=ON",
     asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
   ].filter(Boolean);
-  return run("cmake-js/bin/cmake-js", ["compile", "-p", jobs, ...options]);
+  const compile = ["compile", "-p", jobs, ...options];
+  // cmake-js forgets the options of an earlier call: the second door gets the same ones.
+  return (
+    run("cmake-js/bin/cmake-js", compile) &&
+    (!asked.has("--emulated") ||
+      run("cmake-js/bin/cmake-js", [...compile, "--target", "srpo_emulated"]))
+  );
 }
 
 function withNodeGyp() {
@@ -105,8 +113,12 @@ const now = [
   process.arch,
   ...flags,
 ].join(" ");
+const emulated = path.join(build, "Release", "srpo_emulated.so");
+const emulatedStamp = path.join(build, "stamp-emulated.txt");
+const isStamped = (file, stamp) =>
+  existsSync(file) && existsSync(stamp) && readFileSync(stamp, "utf8") === now;
 const isCurrent = () =>
-  existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === now;
+  isStamped(addon, stampFile) && (!asked.has("--emulated") || isStamped(emulated, emulatedStamp));
 if (!asked.has("--force") && isCurrent()) process.exit(0);
 lock();
 if (!asked.has("--force") && isCurrent()) process.exit(0);
@@ -117,12 +129,14 @@ if (!has("c++")) {
 } else {
   const cmake = has("cmake");
   if (cmake) done = withCmake();
+  else if (asked.has("--emulated")) problems.push("the emulated device needs cmake to be built");
   else if (has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
   if (!done && !cmake) problems.push("neither cmake, nor make with python3, built the addon");
 }
 mkdirSync(build, { recursive: true });
 if (done) {
   writeFileSync(stampFile, now);
+  if (asked.has("--emulated")) writeFileSync(emulatedStamp, now);
   rmSync(whyNot, { force: true });
 } else {
   writeFileSync(whyNot, problems.join("\n\n"));

@@ -1,4 +1,5 @@
-// The walls of the house: the linter refuses an import from a room above, and the op table has no gaps.
+// The walls of the house: the linter refuses an import from a room above, and a device that is not there
+// is named.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
@@ -20,14 +21,6 @@ test("an import from a room above is refused by the linter", () => {
     assert.match(stdout, /no-restricted-imports/);
   } finally {
     rmSync(planted, { force: true });
-  }
-});
-
-test("every row of the op table is there on every device that is there", () => {
-  for (const device of ["cpu", "emulated", "cuda:0"]) {
-    if (!native.hasDevice(device)) continue;
-    const missing = Object.entries(native.opRows(device)).filter(([, there]) => !there);
-    assert.deepEqual(missing, [], device);
   }
 });
 

@@ -30,8 +30,25 @@ const format = spawnSync(
 if (format.status !== 0) problems.push(`clang-format:\n${format.stderr ?? format.error}`);
 
 const listed = new Set(
-  readFileSync(path.join(root, "cpp/sources.txt"), "utf8").split("\n").filter(Boolean),
+  ["cpp/sources.txt", "cuda/sources.txt"].flatMap((list) =>
+    readFileSync(path.join(root, list), "utf8").split("\n").filter(Boolean),
+  ),
 );
+// What only cuda/common may say: everything else goes through its wrappers, so that it can be emulated.
+const hardware = [
+  [/\basm\b/, "no PTX outside cuda/common"],
+  [/__shared__/, "shared memory comes from cuda/common/shared.cuh"],
+  [/<<</, "a kernel is started by launch()"],
+  [/__CUDA_ARCH__|__CUDACC__|__NVCC__/, "which compiler reads a kernel is cuda/common's concern"],
+  [
+    /\b(?!__(?:global|device|host|restrict|forceinline|launch_bounds|grid_constant)__)__[a-z]\w*\(/,
+    "no intrinsics outside cuda/common",
+  ],
+  [/#include <(?:cuda|mma|cooperative_groups)/, "no CUDA header outside cuda/common"],
+  [/\batomic(?:Add|Max|Min|Exch|CAS|Or|And)\b/, "atomics come from cuda/common/atomic.cuh"],
+];
+/** A source without its comments. */
+const code = (text) => text.replace(/\/\/.*|\/\*[^]*?\*\//g, "");
 for (const file of files) {
   const text = readFileSync(path.join(root, file), "utf8");
   const forbid = (pattern, why) => {
@@ -48,11 +65,15 @@ for (const file of files) {
       "a target file includes <immintrin.h> only",
     );
   }
-  if (file.endsWith(".cpp") && file.startsWith("cpp/") && !listed.has(file))
-    problems.push(`${file}: not in cpp/sources.txt`);
+  if (/^cuda\/(?!common\/|emulation\/|runtime\/)/.test(file)) {
+    for (const [pattern, why] of hardware)
+      if (pattern.test(code(text))) problems.push(`${file}: ${why}`);
+  }
+  if (/^cpp\/.*\.cpp$|^cuda\/.*\.cu$/.test(file) && !listed.has(file))
+    problems.push(`${file}: not in ${file.split("/")[0]}/sources.txt`);
 }
 for (const file of listed)
-  if (!files.includes(file)) problems.push(`cpp/sources.txt: ${file} is not there`);
+  if (!files.includes(file)) problems.push(`sources.txt: ${file} is not there`);
 
 for (const problem of problems) console.error(problem);
 process.exit(problems.length > 0 ? 1 : 0);

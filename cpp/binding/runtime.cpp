@@ -7,6 +7,7 @@
 #include "cpp/core/check.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/emulated/device.h"
 #include "cpp/ops/op_table.h"
 
 namespace srpo::binding {
@@ -16,6 +17,23 @@ namespace {
 Napi::Value has_device(const Napi::CallbackInfo& info) {
   const Arguments args(info, "device");
   return Napi::Boolean::New(info.Env(), has_backend(args.device(0, "device")));
+}
+
+// openEmulated(path): makes the emulated device, from the library at `path`
+Napi::Value open_emulated(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "emulated");
+  emulated::open_device(args.text(0, "path"));
+  return info.Env().Undefined();
+}
+
+// emulatedSeed(seed): other schedules from here on
+Napi::Value emulated_seed(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "emulated");
+  const int64_t seed = args.integer(0, "seed");
+  require_range("emulated", "seed", has_backend({DeviceKind::kEmulated, 0}), "an emulated device",
+                "none");
+  emulated::set_seed(static_cast<uint64_t>(seed));
+  return info.Env().Undefined();
 }
 
 // cpuInstructionSet() -> "avx512 avx512_bf16"
@@ -70,6 +88,8 @@ Napi::Value op_rows(const Napi::CallbackInfo& info) {
 
 void register_runtime(Napi::Env env, Napi::Object exports) {
   define<has_device>(env, exports, "hasDevice");
+  define<open_emulated>(env, exports, "openEmulated");
+  define<emulated_seed>(env, exports, "emulatedSeed");
   define<cpu_instruction_set>(env, exports, "cpuInstructionSet");
   define<cpu_threads>(env, exports, "cpuThreads");
   define<cpu_set_threads>(env, exports, "cpuSetThreads");

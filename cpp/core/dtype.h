@@ -1,8 +1,8 @@
 #pragma once
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
+#include "cpp/core/anywhere.h"
 #include "cpp/core/error.h"
 
 namespace srpo {
@@ -14,16 +14,16 @@ struct bfloat16 {
   uint16_t bits;
 
   bfloat16() = default;
-  explicit bfloat16(float value) {
-    const uint32_t u = std::bit_cast<uint32_t>(value);
+  SRPO_HOST_DEVICE explicit bfloat16(float value) {
+    const uint32_t u = __builtin_bit_cast(uint32_t, value);
     if ((u & 0x7fffffffu) > 0x7f800000u) {
       bits = static_cast<uint16_t>((u >> 16) | 0x40);
     } else {
       bits = static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
     }
   }
-  explicit operator float() const {
-    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  SRPO_HOST_DEVICE explicit operator float() const {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16);
   }
 };
 

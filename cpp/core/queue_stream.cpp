@@ -1,5 +1,6 @@
 #include "cpp/core/queue_stream.h"
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -69,10 +70,11 @@ std::exception_ptr QueueStream::perform(Item& item, std::exception_ptr failure) 
   if (failure) return failure;
   try {
     item.work();
-    return nullptr;
   } catch (...) {
-    return named(item.op, std::current_exception());
+    failure = named(item.op, std::current_exception());
   }
+  scratch_.clear();
+  return failure;
 }
 
 void QueueStream::run() {
@@ -138,6 +140,20 @@ void QueueStream::copy_from_host(void* device, const void* host, size_t bytes) {
 
 void QueueStream::copy(void* to, const void* from, size_t bytes) {
   submit("copy", [=] { std::memmove(to, from, bytes); });
+}
+
+void* QueueStream::scratch(size_t bytes, const void* contents) {
+  constexpr size_t kAlignment = 256;
+  scratch_.emplace_back(new char[bytes + kAlignment]);
+  auto at = reinterpret_cast<uintptr_t>(scratch_.back().get());
+  at = (at + kAlignment - 1) / kAlignment * kAlignment;
+  void* const start = reinterpret_cast<void*>(at);
+  // Garbage that shows: NaN as float32 and as bfloat16.
+  if (contents == nullptr)
+    std::memset(start, 0xff, bytes);
+  else
+    std::memcpy(start, contents, bytes);
+  return start;
 }
 
 void QueueStream::zero(void* device, size_t bytes) {

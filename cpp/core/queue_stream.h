@@ -2,8 +2,10 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "cpp/core/stream.h"
 
@@ -24,6 +26,7 @@ class QueueStream : public Stream {
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy(void* to, const void* from, size_t bytes) override;
   void zero(void* device, size_t bytes) override;
+  void* scratch(size_t bytes, const void* contents) override;
 
   /// Drops what has not begun, waits for what has, ends the thread. A later submit starts it again.
   void stop();
@@ -47,6 +50,7 @@ class QueueStream : public Stream {
   std::thread::id running_;                                 // whose piece has begun, if one has
   std::thread thread_;
   bool stopping_ = false;
+  std::vector<std::unique_ptr<char[]>> scratch_;  // of the piece that runs; its thread's own
 };
 
 }  // namespace srpo

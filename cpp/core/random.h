@@ -12,11 +12,7 @@
 #pragma once
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define SRPO_ANYWHERE __host__ __device__ static __forceinline__
-#else
-#define SRPO_ANYWHERE [[gnu::always_inline]] static inline
-#endif
+#include "cpp/core/anywhere.h"
 
 namespace srpo::random {
 

@@ -11,6 +11,8 @@ namespace {
 
 using Key = std::pair<DeviceKind, uint8_t>;
 
+std::mutex backends_mutex;
+
 std::map<Key, Backend>& backends() {
   // Never destroyed: a stream's thread may run until the very end of the process.
   static auto& all = *new std::map<Key, Backend>;
@@ -20,14 +22,17 @@ std::map<Key, Backend>& backends() {
 }  // namespace
 
 void register_backend(Device device, const Backend& backend) {
+  const std::lock_guard lock(backends_mutex);
   backends()[{device.kind, device.index}] = backend;
 }
 
 bool has_backend(Device device) {
+  const std::lock_guard lock(backends_mutex);
   return backends().count({device.kind, device.index}) > 0;
 }
 
 const Backend& backend_of(Device device) {
+  const std::lock_guard lock(backends_mutex);
   const auto found = backends().find({device.kind, device.index});
   if (found != backends().end()) return found->second;
   std::string there;

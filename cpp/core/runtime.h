@@ -13,6 +13,7 @@ struct Backend {
   Pool* pool = nullptr;
   const OpTable* table = nullptr;
   void (*shut_down)() = nullptr;  // joins threads; called when the last JavaScript environment ends
+  bool poisons = false;           // fresh memory is NaN, and what lies behind a tensor is watched
 };
 
 void register_backend(Device device, const Backend& backend);

@@ -31,6 +31,12 @@ class Stream {
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
   virtual void copy(void* to, const void* from, size_t bytes) = 0;
   virtual void zero(void* device, size_t bytes) = 0;
+
+  /// Memory for the piece of work that runs now, free again when it has ended; `contents`, if given,
+  /// are copied in. What else lies there is garbage.
+  virtual void* scratch(size_t bytes, const void* contents) = 0;
+  /// The CUDA stream, on cuda.
+  virtual void* native() { return nullptr; }
 };
 
 }  // namespace srpo

@@ -1,6 +1,7 @@
 #include "cpp/core/tensor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <future>
 
 namespace srpo {
@@ -42,15 +43,41 @@ void* block_of(const Backend& backend, size_t bytes, size_t& granted) {
   return backend.pool->allocate(bytes, granted);
 }
 
+// NaN as float32 and as bfloat16, and where a tensor has ended.
+constexpr int kPoison = 0xff;
+constexpr size_t kWatched = 64;
+
+/// Fresh memory shows when it is read before it was written.
+void poison(const Backend& backend, char* pointer, size_t bytes) {
+  backend.stream->submit("tensor", [=] { std::memset(pointer, kPoison, bytes); });
+}
+
+/// Fails unless the bytes behind a tensor are as `poison` left them.
+void watch(const Backend& backend, const char* pointer, size_t bytes) {
+  backend.stream->submit("tensor", [=] {
+    for (size_t i = 0; i < kWatched; ++i)
+      if (pointer[bytes + i] != static_cast<char>(kPoison))
+        throw Error("ERR_KERNEL", "expected " + std::to_string(bytes) +
+                                      " bytes to be written at most, got byte " +
+                                      std::to_string(bytes + i) + " written too");
+  });
+}
+
 }  // namespace
 
-Storage::Storage(size_t bytes, Device device)
-    : pool_(*backend_of(device).pool),
-      pointer_(static_cast<char*>(block_of(backend_of(device), bytes, granted_))),
-      bytes_(bytes) {}
+Storage::Storage(size_t bytes, Device device) : backend_(backend_of(device)), bytes_(bytes) {
+  const size_t wanted = bytes + (backend_.poisons ? kWatched : 0);
+  pointer_ = static_cast<char*>(block_of(backend_, wanted, granted_));
+  if (backend_.poisons) poison(backend_, pointer_, wanted);
+}
 
 Storage::~Storage() {
-  pool_.free(pointer_, granted_);
+  try {
+    if (backend_.poisons) watch(backend_, pointer_, bytes_);
+  } catch (const Error&) {
+    // A full queue: this one goes unwatched.
+  }
+  backend_.pool->free(pointer_, granted_);
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {

@@ -18,7 +18,7 @@ class Storage {
   size_t bytes() const { return bytes_; }
 
  private:
-  Pool& pool_;
+  const Backend& backend_;
   char* pointer_;
   size_t bytes_;
   size_t granted_;

@@ -25,7 +25,7 @@ void dispatch(const char* name, void (*OpTable::*row)(const Op&, Stream&), const
               Stream& stream) {
   const auto run = backend_of(stream.device()).table->*row;
   if (run == nullptr)
-    throw Error("ERR_DEVICE",
+    throw Error("ERR_UNSUPPORTED",
                 std::string(name) + ": not implemented on " + name_of(stream.device()));
   stream.submit(name, [run, op, &stream] { run(op, stream); });
 }

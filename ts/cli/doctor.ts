@@ -34,11 +34,20 @@ function gpus(): Finding {
   };
 }
 
+function emulated(native: Binding, there: boolean): Finding {
+  const what = "device emulated";
+  if (!there) return { what, found: "not built", advice: "npm run build:emulated" };
+  const rows = Object.values(native.opRows("emulated"));
+  return { what, found: `there, ${rows.filter(Boolean).length} of ${rows.length} ops` };
+}
+
 /** What the addon says of itself, or why it does not load. */
 async function addon(): Promise<Finding[]> {
   let native: Binding;
+  let openEmulated: () => boolean;
   try {
     ({ native } = await import("../native/binding.js"));
+    ({ openEmulated } = await import("../native/emulated.js"));
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
     return [{ what: "addon", found: `missing: ${found}` }];
@@ -54,10 +63,8 @@ async function addon(): Promise<Finding[]> {
       found: `${names.length - missing.length} of ${names.length}`,
       ...(missing.length > 0 ? { advice: `missing: ${missing.join(", ")}` } : {}),
     },
-    ...(["emulated", "cuda:0"] as const).map((device) => ({
-      what: `device ${device}`,
-      found: native.hasDevice(device) ? "there" : "not in this build",
-    })),
+    emulated(native, openEmulated()),
+    { what: "device cuda:0", found: native.hasDevice("cuda:0") ? "there" : "not in this build" },
   ];
 }
 

@@ -55,6 +55,10 @@ export interface Binding {
 
   // runtime.cpp
   hasDevice(device: string): boolean;
+  /** Makes the emulated device, from its library. */
+  openEmulated(path: string): void;
+  /** Other schedules of the emulated device from here on. */
+  emulatedSeed(seed: number): void;
   cpuInstructionSet(): string;
   cpuThreads(): number;
   cpuSetThreads(count: number): void;

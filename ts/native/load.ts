@@ -32,6 +32,9 @@ export const addonPath: string = path.resolve(
   process.env["SRPO_ADDON"] ?? path.join(packageRoot, "build", "Release", "srpo_native.node"),
 );
 
+/** The emulated device's library, built beside the addon by `npm run build:emulated`. */
+export const emulatedPath: string = path.join(path.dirname(addonPath), "srpo_emulated.so");
+
 function whyNot(): string {
   const file = path.join(packageRoot, "build", "why-not.txt");
   return existsSync(file) ? `\n${readFileSync(file, "utf8").slice(-2000)}` : "";

@@ -1,11 +1,15 @@
 import { native } from "../native/binding.js";
+import { openEmulated } from "../native/emulated.js";
 
 /** Where tensors live and ops run: `cpu`, `emulated` (the CUDA sources on the CPU) or `cuda:N`. */
 export type Device = "cpu" | "emulated" | `cuda:${number}`;
 
-/** Whether the device is there, without an error if not. */
+/**
+ * Whether the device is there, without an error if not. `emulated` is once `npm run build:emulated`
+ * has built it.
+ */
 export function hasDevice(device: Device): boolean {
-  return native.hasDevice(device);
+  return device === "emulated" ? openEmulated() : native.hasDevice(device);
 }
 
 /**

@@ -20,6 +20,7 @@ import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
 import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
 import { TwoTowerReward } from "../rewards/two_tower_reward.js";
+import { buildEmulated } from "../native/emulated.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -47,8 +48,13 @@ export interface Setup {
   dispose(): void;
 }
 
-/** @throws SrpoError ERR_DEVICE for a device that is not there */
+/**
+ * The device of that name; the emulated one is built first where it was not yet.
+ *
+ * @throws SrpoError ERR_DEVICE for a device that is not there, ERR_ADDON if it cannot be built
+ */
 export function requireDevice(device: string): Device {
+  if (device === "emulated") buildEmulated();
   if (!hasDevice(device as Device))
     throw new SrpoError(
       "ERR_DEVICE",

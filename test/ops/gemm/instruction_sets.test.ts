@@ -12,7 +12,7 @@ for (const set of ["generic", "avx2", "avx512", "avx512_bf16"])
   for (const file of ["linear", "matmul"])
     test(`${file} under ${set}`, async () => {
       const path = fileURLToPath(new URL(`./${file}.test.js`, import.meta.url));
-      const env = { ...process.env, SRPO_ISA: set };
+      const env = { ...process.env, SRPO_ISA: set, SRPO_TEST_DEVICES: "cpu" };
       const { stdout } = await promisify(execFile)(process.execPath, [path], { env });
       assert.match(stdout, /Passed/);
     });

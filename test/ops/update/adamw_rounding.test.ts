@@ -54,7 +54,9 @@ forEachDevice("adamwStep with stochastic rounding", (test, device) => {
     // One step of 0.001 from 1, to a quarter of the way down to the next bfloat16, 1 - 2^-8.
     const to = 1 - 0.001;
     const s = state(device, "bfloat16", draws);
-    s.weights.copyFrom(cast(tensor(new Float32Array(draws).fill(1)), "bfloat16"));
+    s.weights.copyFrom(
+      cast(tensor(new Float32Array(draws).fill(1), [draws], { device }), "bfloat16"),
+    );
     const grad = tensor(new Float32Array(draws).fill(0.5), [draws], { device });
     adamwStep({ ...s, ...recipe, weightDecay: 0, grad, step: 1, stochastic: { seed } });
     const weights = await s.weights.read();

@@ -1,0 +1,60 @@
+// Functions of one float that both compilers lack under one name. expf, logf, tanhf, erff, sqrtf,
+// sinf, cosf, fmaxf, fminf, fabsf and fmaf are at hand everywhere.
+#pragma once
+#include "cuda/common/target.cuh"
+
+#ifndef __CUDACC__
+inline float rsqrtf(float x) {
+  return 1.f / std::sqrt(x);
+}
+#endif
+
+namespace srpo::cuda {
+
+SRPO_DEVICE float sigmoid(float x) {
+  return 1.f / (1.f + expf(-x));
+}
+
+#ifdef __CUDACC__
+
+/// In half turns: cos and sin of a double would take local memory to reduce huge arguments.
+SRPO_DEVICE double cosine(double x) {
+  return cospi(x * 0.3183098861837907);
+}
+SRPO_DEVICE double sine(double x) {
+  return sinpi(x * 0.3183098861837907);
+}
+
+SRPO_DEVICE float approximate_exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+SRPO_DEVICE float approximate_tanh(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+#else
+
+/// In double, for angles far above a turn.
+SRPO_DEVICE double cosine(double x) {
+  return std::cos(x);
+}
+SRPO_DEVICE double sine(double x) {
+  return std::sin(x);
+}
+
+/// 2^x within 2 ulp, one instruction.
+SRPO_DEVICE float approximate_exp2(float x) {
+  return exp2f(x);
+}
+/// tanh x within 2^-11 relative, one instruction.
+SRPO_DEVICE float approximate_tanh(float x) {
+  return tanhf(x);
+}
+
+#endif
+
+}  // namespace srpo::cuda

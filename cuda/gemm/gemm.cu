@@ -1,0 +1,99 @@
+// C = A B by tiles of 64 x 64: 256 threads, each with 4 x 4 sums in registers, A and B by way of shared
+// memory in panels of 16 along K. Sums run in float, along K from the first to the last.
+
+#include "cuda/gemm/gemm.h"
+
+#include "cuda/common/activation.cuh"
+#include "cuda/common/barrier.cuh"
+#include "cuda/common/launch.cuh"
+#include "cuda/common/shared.cuh"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr int kTile = 64;
+constexpr int kPanel = 16;
+constexpr int kEach = 4;                 // sums of a thread, each way
+constexpr int kSide = kTile / kEach;     // threads each way
+constexpr int kThreads = kSide * kSide;  // 256
+constexpr int kPadded = kTile + 4;       // another bank for each row of a panel
+
+struct Panels {
+  float a[kPanel][kPadded], b[kPanel][kPadded];
+};
+
+/// A [kTile, kPanel] part of an operand, transposed; zeros outside of rows x columns. Neighbouring
+/// threads read neighbouring elements, whichever way the operand lies.
+template <typename T>
+SRPO_DEVICE void load_panel(float (&panel)[kPanel][kPadded], const T* data, int64_t row_stride,
+                            int64_t column_stride, int64_t row, int64_t column, int64_t rows,
+                            int64_t columns) {
+  for (int i = static_cast<int>(threadIdx.x); i < kTile * kPanel; i += kThreads) {
+    const int r = column_stride == 1 ? i / kPanel : i % kTile;
+    const int c = column_stride == 1 ? i % kPanel : i / kTile;
+    const bool inside = row + r < rows && column + c < columns;
+    panel[c][r] = inside ? float(data[(row + r) * row_stride + (column + c) * column_stride]) : 0.f;
+  }
+}
+
+template <typename Out>
+SRPO_DEVICE void store(const GemmOutput& to, int64_t row, int64_t column, int64_t batch,
+                       float sum) {
+  const int64_t at = batch * to.batch_stride + row * to.stride + column;
+  if (to.accumulate) {
+    static_cast<float*>(to.out)[at] += sum;
+    return;
+  }
+  if (to.bias != nullptr) sum += float(static_cast<const Out*>(to.bias)[column]);
+  if (to.pre != nullptr) static_cast<Out*>(to.pre)[at] = Out(sum);
+  float value = activate(to.activation, sum);
+  if (to.gate != nullptr)
+    value *= float(static_cast<const Out*>(to.gate)[row / to.rows_of_sample * to.stride + column]);
+  if (to.residual != nullptr) value += float(static_cast<const Out*>(to.residual)[at]);
+  static_cast<Out*>(to.out)[at] = Out(value);
+}
+
+template <typename T, typename Out>
+__global__ void __launch_bounds__(kThreads)
+    gemm_kernel(const GemmOutput output, const GemmOperand a, const GemmOperand b, int64_t M,
+                int64_t N, int64_t K) {
+  auto& panels = shared_memory<Panels>();
+  const int64_t row = int64_t{blockIdx.x} * kTile, column = int64_t{blockIdx.y} * kTile;
+  const int64_t batch = blockIdx.z;
+  const int i0 = static_cast<int>(threadIdx.x) / kSide * kEach;
+  const int j0 = static_cast<int>(threadIdx.x) % kSide * kEach;
+  const T* const A = static_cast<const T*>(a.data) + batch * a.batch_stride;
+  const T* const B = static_cast<const T*>(b.data) + batch * b.batch_stride;
+
+  float sums[kEach][kEach] = {};
+  for (int64_t k = 0; k < K; k += kPanel) {
+    load_panel(panels.a, A, a.row_stride, a.column_stride, row, k, M, K);
+    load_panel(panels.b, B, b.column_stride, b.row_stride, column, k, N, K);
+    block_barrier();
+    for (int step = 0; step < kPanel; ++step)
+      for (int i = 0; i < kEach; ++i)
+        for (int j = 0; j < kEach; ++j)
+          sums[i][j] += panels.a[step][i0 + i] * panels.b[step][j0 + j];
+    block_barrier();  // the next panel is written where this one is read
+  }
+  for (int i = 0; i < kEach; ++i)
+    for (int j = 0; j < kEach; ++j)
+      if (row + i0 + i < M && column + j0 + j < N)
+        store<Out>(output, row + i0 + i, column + j0 + j, batch, sums[i][j]);
+}
+
+}  // namespace
+
+void gemm(const Gemm& g, Stream& stream) {
+  const LaunchConfig config = {.grid = {ceil_div(g.M, kTile), ceil_div(g.N, kTile), g.batch},
+                               .block = kThreads,
+                               .shared = sizeof(Panels),
+                               .stream = stream};
+  visit_float(g.dtype, [&]<typename T>() {
+    visit_float(g.output_dtype, [&]<typename Out>() {
+      launch(gemm_kernel<T, Out>, config, g.output, g.a, g.b, g.M, g.N, g.K);
+    });
+  });
+}
+
+}  // namespace srpo::cuda
