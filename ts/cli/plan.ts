@@ -1,57 +1,15 @@
 import { trainConfig, trainSchema } from "../train/config.js";
 import { readYaml } from "../train/run_folder.js";
-import type { Schema, Source } from "../train/schema.js";
-import { resolve } from "../train/schema.js";
+import { resolve, type Schema } from "../train/schema.js";
 import { SrpoError } from "../native/error.js";
-import { gradientForms, masters, momentForms, shardings } from "../plan/layouts.js";
+import { gradientForms, masters, momentForms } from "../plan/layouts.js";
 import { modelsOf } from "../plan/models.js";
 import { nearestThatFits } from "../plan/nearest.js";
 import { planOf, type PlanRequest } from "../plan/plan.js";
 import { planLines } from "../plan/print.js";
-import { cardNames } from "../plan/rates.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import { command } from "./command.js";
-
-/** What a plan is for, beside the run's own options. */
-export const machineSchema = {
-  card: {
-    type: "text",
-    default: "cpu",
-    choices: cardNames,
-    help: "kind of device",
-    group: "machine",
-  },
-  gpus: {
-    type: "number",
-    integer: true,
-    min: 1,
-    max: 1024,
-    default: 1,
-    help: "devices of a node",
-    group: "machine",
-  },
-  nodes: {
-    type: "number",
-    integer: true,
-    min: 1,
-    max: 1024,
-    default: 1,
-    help: "",
-    group: "machine",
-  },
-  memory: {
-    type: "number",
-    min: 0.001,
-    help: "GB of a device; default the card's",
-    group: "machine",
-  },
-  sharding: {
-    type: "text",
-    choices: shardings,
-    help: "what ranks share; default zero1 with several",
-    group: "machine",
-  },
-} as const satisfies Schema;
+import { machineSchema, splitFlags } from "./machine.js";
 
 const layoutSchema = {
   master: {
@@ -80,18 +38,6 @@ const layoutSchema = {
 } as const satisfies Schema;
 
 const own = { ...machineSchema, ...layoutSchema };
-
-/** A command line's flags in two: those of this table, and the rest. */
-export function splitFlags(flags: Source, table: Schema): [mine: Source, rest: Source] {
-  const part = (mine: boolean) =>
-    Object.fromEntries(
-      Object.entries(flags.values).filter(([name]) => Object.hasOwn(table, name) === mine),
-    );
-  return [
-    { name: flags.name, values: part(true) },
-    { ...flags, values: part(false) },
-  ];
-}
 
 export const planCommand = command({
   name: "plan",

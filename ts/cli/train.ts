@@ -7,11 +7,13 @@ import { writeRunReport } from "../report/run_report.js";
 import { keepOrigin } from "../train/origin.js";
 import { Progress } from "../train/progress.js";
 import { findResumed, readYaml, RunFolder, type Resumed } from "../train/run_folder.js";
-import type { Source } from "../train/schema.js";
+import { resolve, type Source } from "../train/schema.js";
 import { Trainer } from "../train/trainer.js";
 import { inWorldsWords } from "./world_words.js";
 import { command } from "./command.js";
+import { dryRun, dryRunSchema, refuseWithoutDryRun } from "./dry_run.js";
 import { interruptedCode } from "./interrupt.js";
+import { splitFlags } from "./machine.js";
 
 /** "runs/srpo-20260131-2359" */
 function newRunName(method: string): string {
@@ -60,7 +62,7 @@ export const trainCommand = command({
   name: "train",
   positional: "[config.yaml]",
   summary: "aligns a model with a reward, from prompts to a checkpoint",
-  schema: trainSchema,
+  schema: { ...trainSchema, ...dryRunSchema },
   resolvesItself: true,
   stops: true,
   examples: [
@@ -69,6 +71,10 @@ export const trainCommand = command({
       "the micro model of `init micro`, on a laptop",
     ],
     ["train recipe.yaml --lr 1e-5", "options from a file, one changed"],
+    [
+      "train recipe.yaml --dry-run --card h20 --gpus 8",
+      "whether it is right and would fit, without weights",
+    ],
     [
       "train --eval-reward pickscore --keep-best score --patience 4",
       "keeps what a second reward finds best, ends when it has peaked",
@@ -79,22 +85,30 @@ export const trainCommand = command({
     const [file, ...more] = positional;
     if (more.length > 0)
       throw new SrpoError("ERR_CONFIG", `train: expected one file of options, got ${more[0]} too`);
+    const [ofDryRun, ofRun] = splitFlags(flags, dryRunSchema);
+    const dry = resolve(dryRunSchema, [ofDryRun]);
+    if (!dry.dryRun) refuseWithoutDryRun(ofDryRun.values);
     const sources: Source[] = [
       ...(file === undefined ? [] : [{ name: file, values: readYaml(file) }]),
-      flags,
+      ofRun,
     ];
     const from = sources.findLast(({ values }) => values["resume"] !== undefined)?.values["resume"];
     const resumed = typeof from === "string" ? await findResumed(from) : undefined;
     const asked = withFullPaths(
       resumed === undefined ? trainConfig(sources) : resumedConfig(resumed, sources),
     );
+    const place = () => RunFolder.planned(asked.out ?? newRunName(asked.method));
+    if (dry.dryRun) {
+      const config = asked.model === undefined ? asked : await inWorldsWords(asked);
+      return dryRun(config, (resumed?.run ?? place()).path, dry);
+    }
     if (asked.model === undefined)
       throw new SrpoError(
         "ERR_CONFIG",
         'model: expected a FLUX folder, got none; "srpo-native init micro micro" makes a small one',
       );
     const config = await inWorldsWords(asked);
-    const run = resumed?.run ?? RunFolder.planned(config.out ?? newRunName(config.method));
+    const run = resumed?.run ?? place();
 
     const judges = await judgesOf(config);
     const trainer = await Trainer.create(config, resumed?.checkpoint, judges);
