@@ -1,4 +1,4 @@
-// PyTorch's own files: real ones (test/golden/torch, torch 2.13, by the script in its README), and hostile ones.
+// PyTorch's own files: real ones (test/checkpoint/golden, torch 2.13, by the script in its README), and hostile ones.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -20,7 +20,7 @@ import {
   type Pickled,
 } from "./torch_bytes.js";
 
-const golden = path.join(packageRoot, "test", "golden", "torch");
+const golden = path.join(packageRoot, "test", "checkpoint", "golden");
 const six = floats([0, 1, 2, 3, 4, 5]);
 const matrix = tensorOf({ elements: 6, shape: [2, 3], strides: [3, 1] });
 

@@ -43,12 +43,12 @@ export class FileStore implements TensorStore {
   read(name: string, { dtype, device = "cpu" }: TensorOptions = {}): Tensor {
     const entry = this.#entry(name);
     const values = empty(entry.shape, { dtype: dtype ?? tensorDTypeOf(entry.dtype), device });
-    this.#enqueue(entry, values, {});
+    this.enqueue(name, values);
     return values;
   }
 
   async readInto(name: string, destination: Tensor, part: ReadPart = {}): Promise<void> {
-    this.#enqueue(this.#entry(name), destination, part);
+    this.enqueue(name, destination, part);
     await synchronize(destination.device);
   }
 
@@ -74,11 +74,12 @@ export class FileStore implements TensorStore {
     return entry;
   }
 
-  #enqueue(
-    { name, index, dtype, shape, bytes }: TensorInfo & { index: number },
+  enqueue(
+    name: string,
     to: Tensor,
-    { fromRow = 0, rows, transposed: [channels, taps] = [0, 0], scale = 1 }: ReadPart,
+    { fromRow = 0, rows, transposed: [channels, taps] = [0, 0], scale = 1 }: ReadPart = {},
   ): void {
+    const { index, dtype, shape, bytes } = this.#entry(name);
     const all = shape[0] ?? 1;
     const rowElements = all === 0 ? 0 : bytes / fileDTypeBytes[dtype] / all;
     const wanted = rows === undefined ? undefined : rows * rowElements;

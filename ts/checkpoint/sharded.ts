@@ -3,14 +3,15 @@ import path from "node:path";
 import { SrpoError } from "../native/error.js";
 import { fileKind } from "./file_kind.js";
 import { SafetensorsFile } from "./safetensors.js";
+import { withScales } from "./scaled_store.js";
 import { refuseAll, StoreSet } from "./store_set.js";
 import { isObject, readJson } from "./strict_json.js";
 import type { TensorStore } from "./tensor_store.js";
 import { TorchFile } from "./torch_file.js";
 
 const suffix = ".safetensors";
-// Of files that may hold tensors: which they do, their bytes say.
-const suffixes = [suffix, ".bin", ".pt", ".pth", ".ckpt"];
+/** Of files that may hold tensors: whether they do, their bytes say. */
+export const tensorSuffixes = [suffix, ".bin", ".pt", ".pth", ".ckpt"];
 const indexSuffix = ".index.json";
 // More would use up the process's file descriptors.
 const mostShards = 1000;
@@ -29,15 +30,26 @@ export function openTensorFile(file: string): TensorStore {
 }
 
 /**
- * Opens the weights at a place: a file of tensors, an index, or a folder with one of them.
+ * Opens the weights at a place: a file of tensors, an index, or a folder with one of them. Scaled 8-bit
+ * weights have their true values.
  *
  * @throws SrpoError ERR_CHECKPOINT; of an index and its shards everything that is wrong, at once
  */
 export function openTensors(place: string): TensorStore {
   const full = path.resolve(place);
-  if (full.endsWith(".json")) return openIndex(full);
   const stat = statSync(full, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true ? openFolder(full) : openTensorFile(full);
+  const store =
+    stat?.isDirectory() === true
+      ? openFolder(full)
+      : full.endsWith(".json")
+        ? openIndex(full)
+        : openTensorFile(full);
+  try {
+    return withScales(store);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
 }
 
 function namesIn(folder: string): string[] {
@@ -60,13 +72,15 @@ function openFolder(folder: string): TensorStore {
 }
 
 function theOnly(folder: string, names: readonly string[]): string {
-  const indices = names.filter((name) => suffixes.some((s) => name.endsWith(s + indexSuffix)));
-  const files = names.filter((name) => suffixes.some((s) => name.endsWith(s)));
+  const indices = names.filter((name) =>
+    tensorSuffixes.some((s) => name.endsWith(s + indexSuffix)),
+  );
+  const files = names.filter((name) => tensorSuffixes.some((s) => name.endsWith(s)));
   const candidates = indices.length > 0 ? indices : files;
   if (candidates.length === 1) return candidates[0]!;
   throw new SrpoError(
     "ERR_CHECKPOINT",
-    `${folder}: folder: expected one file of tensors (${suffixes.join(", ")}) or one ${indexSuffix}, got ` +
+    `${folder}: folder: expected one file of tensors (${tensorSuffixes.join(", ")}) or one ${indexSuffix}, got ` +
       (candidates.length === 0 ? "none" : `${candidates.slice(0, 5).join(", ")}; name the file`),
   );
 }
@@ -85,7 +99,8 @@ function isWithin(real: string, folder: string): boolean {
 function openShard(folder: string, name: string): TensorStore | string {
   const shown = JSON.stringify(name.slice(0, 120));
   const plain =
-    ["/", "\\", "\0"].every((c) => !name.includes(c)) && suffixes.some((s) => name.endsWith(s));
+    ["/", "\\", "\0"].every((c) => !name.includes(c)) &&
+    tensorSuffixes.some((s) => name.endsWith(s));
   if (!plain) return `${shown}: expected the name of a ${suffix} file in the folder`;
   try {
     const file = path.join(folder, name);

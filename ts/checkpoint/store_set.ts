@@ -54,6 +54,9 @@ export class StoreSet implements TensorStore {
   read(name: string, options?: TensorOptions): Tensor {
     return this.#home(name).read(name, options);
   }
+  enqueue(name: string, destination: Tensor, part?: ReadPart): void {
+    this.#home(name).enqueue(name, destination, part);
+  }
   async readInto(name: string, destination: Tensor, part?: ReadPart): Promise<void> {
     await this.#home(name).readInto(name, destination, part);
   }

@@ -42,6 +42,8 @@ export interface TensorStore extends Disposable {
    * @param options.dtype - default: what holds the file's dtype (F16 as float32, I64 as int32)
    */
   read(name: string, options?: TensorOptions): Tensor;
+  /** Enqueues what `readInto` waits for. */
+  enqueue(name: string, destination: Tensor, part?: ReadPart): void;
   /**
    * Reads into a tensor, or the view of a part of one, as many elements as it has, converted to its
    * dtype. Resolves when the values are there.

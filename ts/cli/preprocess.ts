@@ -8,6 +8,7 @@ import { SrpoError } from "../native/error.js";
 import { tensorScope } from "../tensor/scope.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import { deviceOption } from "../train/config.js";
+import { loading } from "../train/loading.js";
 import { Progress } from "../train/progress.js";
 import { requireDevice } from "../train/setup.js";
 import { warnOfUnknownWords } from "./world_words.js";
@@ -42,7 +43,8 @@ export const preprocessCommand = command({
   name: "preprocess",
   summary: "prompts to cached text embeddings, so that training needs no text encoder",
   schema: {
-    model: { type: "text", help: "FLUX folder with text encoders and tokenizers" },
+    model: { type: "text", help: "FLUX folder with text encoders and tokenizers, or a file of it" },
+    base: { type: "text", help: "FLUX folder that has what a file has not" },
     prompts: { type: "text", help: "file of prompts, one a line; default: the package's own list" },
     out: { type: "text", help: "new folder of embeddings" },
     device: deviceOption,
@@ -69,7 +71,7 @@ export const preprocessCommand = command({
       "then train --embeddings embeddings",
     ],
   ],
-  async run({ model, prompts: file, out, device, precision, batch, perFile }, { signal }) {
+  async run({ model, base, prompts: file, out, device, precision, batch, perFile }, { signal }) {
     if (model === undefined || out === undefined)
       throw new SrpoError("ERR_CONFIG", "preprocess: expected --model and --out, got not both");
     if (existsSync(out) && readdirSync(out).length > 0)
@@ -81,10 +83,10 @@ export const preprocessCommand = command({
     warnOfUnknownWords(model, prompts);
     const dtype = precision === "bf16" ? "bfloat16" : "float32";
     const onDisk = dtype === "bfloat16" ? "BF16" : "F32";
-    const encoders = await loadTextEncoders(model, {
-      dtype,
-      device: requireDevice(device),
-    });
+    const encoders = await loadTextEncoders(
+      { model, base },
+      { dtype, device: requireDevice(device), ...loading("text encoders") },
+    );
     const { textLength } = encoders;
     const textWidth = encoders.t5.config.width;
     const pooledWidth = encoders.clip.config.width;

@@ -6,6 +6,7 @@ import { picturesOf } from "../data/grid.js";
 import { encodePng } from "../data/png.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
+import { folderPlace, type ModelPlace } from "../models/pipeline/places.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { purposes, randn } from "../ops/index.js";
@@ -20,6 +21,7 @@ import { tensorScope } from "../tensor/scope.js";
 import { readPrompts } from "../text/prompts.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
 import { deviceOption, mostPixels } from "../train/config.js";
+import { loading } from "../train/loading.js";
 import { Progress } from "../train/progress.js";
 import { sampleImages } from "../train/samples.js";
 import { requireDevice } from "../train/setup.js";
@@ -28,8 +30,8 @@ import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
 
 /** The schedule that a folder's scheduler says, FLUX.1-dev's if it has none. */
-function scheduleOf(root: string): FlowMatchSchedule {
-  const file = path.join(root, "scheduler", "scheduler_config.json");
+function scheduleOf(model: ModelPlace): FlowMatchSchedule {
+  const file = path.join(folderPlace(model, "scheduler"), "scheduler_config.json");
   if (!existsSync(file)) return fluxDevSchedule;
   const json = readJson(file) as Record<string, unknown>;
   const number = (key: string, fallback: number) =>
@@ -56,7 +58,11 @@ export const sampleCommand = command({
   positional: "[prompt ...]",
   summary: "prompts to pictures, from any FLUX folder: a base model or a training checkpoint",
   schema: {
-    model: { type: "text", help: "FLUX folder" },
+    model: { type: "text", help: "FLUX folder, or a file of its transformer or of all of it" },
+    base: {
+      type: "text",
+      help: "FLUX folder that has what a file has not; default: the folder it lies in",
+    },
     prompts: { type: "text", help: "file of prompts, one a line, instead of arguments" },
     out: { type: "text", default: "samples", help: "folder of the pictures, PNG" },
     seed: { type: "seed", default: "0", help: "of the noise" },
@@ -118,6 +124,10 @@ export const sampleCommand = command({
   stops: true,
   examples: [
     ['sample --model micro --height 64 --width 64 "a red fox in the snow"', "samples/00000.png"],
+    [
+      "sample --model srpo/diffusion_pytorch_model.safetensors --base FLUX.1-dev PROMPT",
+      "a transformer alone, the rest from a FLUX folder",
+    ],
     ["sample --model runs/srpo-1/checkpoints/step-000020 --prompts prompts.txt --count 4", ""],
   ],
   async run(o, { positional, signal }) {
@@ -132,9 +142,10 @@ export const sampleCommand = command({
     const device = requireDevice(o.device);
     native.cpuSetThreads(o.threads);
     const dtype = o.precision === "bf16" ? "bfloat16" : "float32";
-    const model = await loadTransformer(o.model, { dtype, device });
-    const vae = await loadAutoencoder(o.model, { dtype, device, parts: ["decoder"] });
-    const encoders = await loadTextEncoders(o.model, { dtype, device });
+    const place = { model: o.model, base: o.base };
+    const model = await loadTransformer(place, { dtype, device, ...loading("transformer") });
+    const vae = await loadAutoencoder(place, { dtype, device, parts: ["decoder"] });
+    const encoders = await loadTextEncoders(place, { dtype, device, ...loading("text encoders") });
     const factor = downsampling(vae.config);
     if (o.height % (2 * factor) !== 0 || o.width % (2 * factor) !== 0)
       throw new SrpoError(
@@ -143,7 +154,7 @@ export const sampleCommand = command({
       );
     const [h, w] = [o.height / factor, o.width / factor];
     const tokens = (h * w) / 4;
-    const schedule = scheduleOf(o.model);
+    const schedule = scheduleOf(place);
     const sigmas =
       o.shift === undefined
         ? inferenceSigmas(o.steps, schedule, dynamicMu(schedule, tokens))

@@ -1,39 +1,51 @@
-// Models from the folders of a checkpoint: their own config file, and the weights beside it.
-import { existsSync } from "node:fs";
-import path from "node:path";
-import { fileDTypeBytes } from "../checkpoint/file_dtype.js";
+// Models from what they lie in: a folder with a config, or a file alone.
 import { openTensors } from "../checkpoint/sharded.js";
-import { readJson } from "../checkpoint/strict_json.js";
-import { loadMasters, loadParameters } from "../nn/load.js";
+import { fileDTypeBytes } from "../checkpoint/file_dtype.js";
+import type { TensorStore } from "../checkpoint/tensor_store.js";
+import { loadMasters, loadParameters, type LoadProgress } from "../nn/load.js";
 import type { NamesMap } from "../nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../nn/parameter_set.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { autoencoderConfig } from "./autoencoder/config.js";
+import { autoencoderConfig, fluxAutoencoder } from "./autoencoder/config.js";
 import { Autoencoder } from "./autoencoder/model.js";
 import { autoencoderNamesIn } from "./autoencoder/names.js";
 import type { AutoencoderPart } from "./autoencoder/parameters.js";
 import { clipTextConfig, hfClipConfig, openClipConfig } from "./clip/config.js";
-import { clipTextNames, twoTowerNamesIn } from "./clip/names.js";
+import { clipTextNamesIn, twoTowerLayoutIn, twoTowerNamesIn } from "./clip/names.js";
 import { ClipText } from "./clip/text_model.js";
 import { TwoTower } from "./clip/two_tower.js";
 import { fluxConfig } from "./flux/config.js";
+import { inferFluxConfig } from "./flux/infer.js";
 import { Flux } from "./flux/model.js";
 import { fluxNamesIn } from "./flux/names.js";
+import { configWith } from "./part_config.js";
+import * as known from "./public_configs.js";
 import { t5Config } from "./t5/config.js";
 import { T5Encoder } from "./t5/model.js";
 import { t5NamesIn } from "./t5/names.js";
 
-/** Makes the model of a folder and fills it; the memory goes back if that fails. */
-async function filled<T extends { parameters: ParameterSet; dispose: () => void }>(
-  folder: string,
-  make: () => T,
-  names: (onDisk: Iterable<string>) => NamesMap,
+/** How a model is opened. */
+export interface OpenOptions extends ParameterSetOptions {
+  /** Told after each tensor that was read. */
+  onProgress?: LoadProgress;
+}
+
+interface Model {
+  readonly parameters: ParameterSet;
+  dispose: () => void;
+}
+
+/** Opens a place, makes the model that is in it and fills it; the memory goes back if that fails. */
+async function filled<T extends Model>(
+  place: string,
+  { onProgress }: OpenOptions,
+  make: (store: TensorStore) => { model: T; map: NamesMap },
 ): Promise<T> {
-  using store = openTensors(folder);
-  const model = make();
+  using store = openTensors(place);
+  const { model, map } = make(store);
   try {
-    await loadParameters(model.parameters, names(store.names()), store);
+    await loadParameters(model.parameters, map, store, onProgress);
     return model;
   } catch (error) {
     model.dispose();
@@ -41,89 +53,105 @@ async function filled<T extends { parameters: ParameterSet; dispose: () => void 
   }
 }
 
-const configIn = (folder: string) => readJson(path.join(folder, "config.json"));
-
 /**
- * The transformer of a diffusers folder (`<checkpoint>/transformer`), in diffusers' or BFL's naming.
+ * A FLUX transformer: the folder of a diffusers checkpoint (`<checkpoint>/transformer`), or a file alone, in
+ * diffusers' or BFL's naming, also inside an all-in-one file. Without a config its sizes are told from its
+ * tensors.
  *
+ * @param options.axes - of heads that are not FLUX.1's, for a file without a config
  * @throws SrpoError ERR_CONFIG with every wrong value, ERR_CHECKPOINT with every wrong tensor
  */
-export function openFlux(folder: string, options: ParameterSetOptions = {}): Promise<Flux> {
-  const config = fluxConfig(configIn(folder));
-  return filled(
-    folder,
-    () => new Flux(config, options),
-    (onDisk) => fluxNamesIn(config, onDisk),
-  );
+export function openFlux(
+  place: string,
+  { axes, ...options }: OpenOptions & { axes?: readonly number[] | undefined } = {},
+): Promise<Flux> {
+  return filled(place, options, (store) => {
+    const json = configWith(place, store, "transformer");
+    const config = json === undefined ? inferFluxConfig(store, axes) : fluxConfig(json);
+    return { model: new Flux(config, options), map: fluxNamesIn(config, store.names()) };
+  });
 }
 
 /**
- * The float32 values of a transformer's folder as bfloat16 weights and the 16 bits beside each: exact
+ * The float32 values of a transformer's file or folder as bfloat16 weights and the 16 bits beside each: exact
  * masters of what the file holds. Nothing to do for a file in 16 bits, whose values the weights hold.
  *
  * @param remainder - [n, 2], uint8: the optimizer's
  */
 export async function openFluxMasters(
-  folder: string,
+  place: string,
   { config, parameters }: Flux,
   remainder: Tensor,
 ): Promise<void> {
-  using store = openTensors(folder);
+  using store = openTensors(place);
   const exact = [...store.names()].every((name) => fileDTypeBytes[store.info(name).dtype] <= 2);
   if (!exact) await loadMasters(parameters, remainder, fluxNamesIn(config, store.names()), store);
 }
 
-/** The autoencoder of a folder (`<checkpoint>/vae`), or one part of it; see `openFlux`. */
+/** An autoencoder (`<checkpoint>/vae`, `ae.safetensors`, ...), or one part of it; see `openFlux`. */
 export function openAutoencoder(
-  folder: string,
-  options: ParameterSetOptions & { parts?: readonly AutoencoderPart[] } = {},
+  place: string,
+  options: OpenOptions & { parts?: readonly AutoencoderPart[] } = {},
 ): Promise<Autoencoder> {
-  const config = autoencoderConfig(configIn(folder));
-  return filled(
-    folder,
-    () => new Autoencoder(config, options),
-    (onDisk) => autoencoderNamesIn(config, onDisk, options.parts),
-  );
+  return filled(place, options, (store) => {
+    const json = configWith(place, store, "vae");
+    const config = json === undefined ? fluxAutoencoder : autoencoderConfig(json);
+    const map = autoencoderNamesIn(config, store.names(), options.parts);
+    return { model: new Autoencoder(config, options), map };
+  });
 }
 
-/** CLIP's text tower from a folder (`<checkpoint>/text_encoder`); see `openFlux`. */
-export function openClipText(folder: string, options: ParameterSetOptions = {}): Promise<ClipText> {
-  const config = clipTextConfig(configIn(folder));
-  return filled(
-    folder,
-    () => new ClipText(config, options),
-    () => clipTextNames(config),
-  );
+/** CLIP's text tower (`<checkpoint>/text_encoder`, `clip_l.safetensors`, ...); see `openFlux`. */
+export function openClipText(place: string, options: OpenOptions = {}): Promise<ClipText> {
+  return filled(place, options, (store) => {
+    const config = clipTextConfig(
+      configWith(place, store, "text_encoder") ?? known.clipLConfigJson,
+    );
+    return { model: new ClipText(config, options), map: clipTextNamesIn(config, store.names()) };
+  });
 }
 
-/** The T5 encoder of a folder (`<checkpoint>/text_encoder_2`); see `openFlux`. */
-export function openT5(folder: string, options: ParameterSetOptions = {}): Promise<T5Encoder> {
-  const config = t5Config(configIn(folder));
-  return filled(
-    folder,
-    () => new T5Encoder(config, options),
-    (onDisk) => t5NamesIn(config, onDisk),
-  );
+/** A T5 encoder (`<checkpoint>/text_encoder_2`, `t5xxl_fp16.safetensors`, ...); see `openFlux`. */
+export function openT5(place: string, options: OpenOptions = {}): Promise<T5Encoder> {
+  return filled(place, options, (store) => {
+    const config = t5Config(configWith(place, store, "text_encoder_2") ?? known.t5XxlConfigJson);
+    return { model: new T5Encoder(config, options), map: t5NamesIn(config, store.names()) };
+  });
 }
 
-/** A two-tower reward's folder: open_clip's hub layout (`open_clip_config.json`) or transformers'. */
-export function openTwoTower(folder: string, options: ParameterSetOptions = {}): Promise<TwoTower> {
-  const openClip = path.join(folder, "open_clip_config.json");
-  const config = existsSync(openClip)
-    ? openClipConfig(readJson(openClip))
-    : hfClipConfig(configIn(folder));
-  return filled(
-    folder,
-    () => new TwoTower(config, options),
-    (onDisk) => twoTowerNamesIn(config, onDisk),
-  );
+/**
+ * A two-tower reward: open_clip's layout (HPSv2.1, LAION's) or transformers' (PickScore), told by the names of
+ * its tensors; a folder, or a file alone. Without a config it is a ViT-H/14, as all of these are.
+ */
+export function openTwoTower(place: string, options: OpenOptions = {}): Promise<TwoTower> {
+  return filled(place, options, (store) => {
+    const names = [...store.names()];
+    const layout = twoTowerLayoutIn(names);
+    const json = (name: string) => configWith(place, store, "reward", name);
+    const config =
+      layout === "open_clip"
+        ? openClipConfig(json("open_clip_config.json") ?? known.openClipVitHConfigJson)
+        : hfClipConfig(json("config.json") ?? known.hfClipVitHConfigJson);
+    return { model: new TwoTower(config, options), map: twoTowerNamesIn(config, names) };
+  });
 }
 
-/** exp(logit_scale) of a two-tower reward's folder, in float32 whatever the model's dtype: bfloat16 is 1 % off. */
-export async function openLogitScale(folder: string): Promise<number> {
-  using store = openTensors(folder);
+/** What of a two-tower reward stands outside its towers. */
+export interface TwoTowerFacts {
+  /** `hf` hides padding from the text tower and scales by exp(logit_scale), `open_clip` does not. */
+  readonly layout: "open_clip" | "hf";
+  /** exp(logit_scale) in float32, whatever the model's dtype: bfloat16 is 1 % off. */
+  readonly logitScale: number;
+}
+
+/** The layout of a two-tower reward's file or folder, and its scale. */
+export async function openTwoTowerFacts(place: string): Promise<TwoTowerFacts> {
+  using store = openTensors(place);
   using scope = tensorScope();
   void scope;
-  const [raw] = await store.read("logit_scale", { dtype: "float32" }).read();
-  return Math.exp(raw!);
+  const layout = twoTowerLayoutIn(store.names());
+  const name =
+    [...store.names()].find((n) => /^(?:module\.)?logit_scale$/.test(n)) ?? "logit_scale";
+  const [raw] = await store.read(name, { dtype: "float32" }).read();
+  return { layout, logitScale: Math.exp(raw!) };
 }

@@ -72,8 +72,12 @@ function refuseProblems(map: NamesMap, source: TensorSource): void {
     throw new SrpoError("ERR_CHECKPOINT", `load: ${source.origin}: ${problems.join("; ")}`);
 }
 
+/** How far a load is: called after each tensor with the bytes that the weights have so far, of all. */
+export type LoadProgress = (done: number, total: number) => void;
+
 /**
- * Fills a model's parameters from a source.
+ * Fills a model's parameters from a source, tensor by tensor: beside the weights' own memory a load takes a few
+ * megabytes.
  *
  * @throws SrpoError ERR_CHECKPOINT that names every missing, misshapen and unexpected tensor at once;
  *   nothing has been loaded then
@@ -82,8 +86,11 @@ export async function loadParameters(
   set: ParameterSet,
   map: NamesMap,
   source: TensorSource,
+  onProgress?: LoadProgress,
 ): Promise<void> {
   refuseProblems(map, source);
+  const total = set.count * bytesOf[set.dtype];
+  let done = 0;
   for (const tensor of map.tensors) {
     const start = set.range(tensor.name).offset + tensor.offset;
     for (const { from, size, ...how } of partsOf(tensor)) {
@@ -94,6 +101,8 @@ export async function loadParameters(
         destination.dispose();
       }
     }
+    done += sizeOf(tensor.shape) * bytesOf[set.dtype];
+    onProgress?.(done, total);
   }
 }
 

@@ -67,3 +67,13 @@ export function prefixed(prefix: string, map: NamesMap): NamesMap {
     ignores: (disk) => !disk.startsWith(prefix) || map.ignores(disk.slice(prefix.length)),
   };
 }
+
+/** The prefix, of these or none, behind which a file has the name that marks a model; none if it has not. */
+export function prefixIn(
+  names: Iterable<string>,
+  mark: string,
+  prefixes: readonly string[],
+): string {
+  const all = new Set(names);
+  return ["", ...prefixes].find((prefix) => all.has(prefix + mark)) ?? "";
+}

@@ -1,5 +1,4 @@
 import { noGrad } from "../autograd/tape.js";
-import { openLogitScale } from "../models/open.js";
 import { loadTwoTower } from "../models/pipeline/load.js";
 import type { TwoTower } from "../models/clip/two_tower.js";
 import { tokenRows } from "../models/token_ids.js";
@@ -40,8 +39,8 @@ export class TwoTowerReward {
     folder: string,
     options: ParameterSetOptions & { vocabulary?: string },
   ): Promise<TwoTowerReward> {
-    const { tower, tokenizer, layout } = await loadTwoTower(folder, options);
-    const scale = layout === "hf" ? (await openLogitScale(folder)) / 20 : 1;
+    const { tower, tokenizer, layout, logitScale } = await loadTwoTower(folder, options);
+    const scale = layout === "hf" ? logitScale / 20 : 1;
     return new TwoTowerReward(tower, tokenizer, scale, layout === "hf");
   }
 

@@ -8,11 +8,13 @@
 //     manifest.json            size and hash of every file
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { saveFolder } from "../checkpoint/folder.js";
 import type { FolderWriter } from "../checkpoint/folder_writer.js";
 import { loadState, saveState } from "../checkpoint/state.js";
 import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import type { EvaluationState } from "./evaluations.js";
+import { fluxConfig, fluxConfigJson } from "../models/flux/config.js";
 import type { Flux } from "../models/flux/model.js";
 import { fluxNames } from "../models/flux/names.js";
 import { SrpoError } from "../native/error.js";
@@ -55,7 +57,16 @@ function filesUnder(folder: string, inside = ""): string[] {
 
 // What of the base folder belongs to the model: others' single files, runs and rewards beside it do not.
 const ofTheModel =
-  /^(?:vae|text_encoder|text_encoder_2|tokenizer|tokenizer_2|scheduler)[/\\]|^transformer[/\\]config\.json$|^model_index\.json$|^LICENSE/;
+  /^(?:vae|text_encoder|text_encoder_2|tokenizer|tokenizer_2|scheduler)[/\\]|^model_index\.json$|^LICENSE/;
+const configFile = path.join("transformer", "config.json");
+
+/** The base's own config if it says this model's sizes, else one that does: a file may stand for another model. */
+async function writeConfig(folder: FolderWriter, base: string, { config }: Flux): Promise<void> {
+  const own = path.join(base, configFile);
+  if (existsSync(own) && isDeepStrictEqual(fluxConfig(readJson(own)), config))
+    await folder.link("transformer/config.json", own);
+  else await folder.json("transformer/config.json", fluxConfigJson(config));
+}
 
 async function copyBase(folder: FolderWriter, base: string): Promise<void> {
   for (const file of filesUnder(base))
@@ -83,6 +94,7 @@ export async function saveCheckpoint(
     await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
     await folder.json("training.json", training);
     await copyBase(folder, base);
+    await writeConfig(folder, base, model);
   };
   await saveFolder(place, write, { replace: true });
 }

@@ -26,8 +26,9 @@ export const mostPixels = 8192;
 // A line an option reads as the table that it is.
 // prettier-ignore
 export const trainSchema = {
-  model: { type: "text", path: true, help: "folder of the policy: transformer, vae, text encoders, tokenizers", group: "what" },
-  reward: { type: "text", path: true, help: "folder of the reward; default: reward/ inside the model's", group: "what" },
+  model: { type: "text", path: true, help: "folder of the policy: transformer, vae, text encoders, tokenizers; or a transformer's file", group: "what" },
+  base: { type: "text", path: true, help: "FLUX folder that has what the model, if it is a file, has not; default: the folder it lies in", group: "what" },
+  reward: { type: "text", path: true, help: "folder or file of the reward; default: reward/ inside the model's folder", group: "what" },
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list, or the micro world's captions for a model of it", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout (refl: a denoising loss beside it)", group: "what" },

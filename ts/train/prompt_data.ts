@@ -165,7 +165,7 @@ export async function loadPromptData(
     own: <T extends { dispose(): void }>(part: T) => T;
   },
 ): Promise<LoadedPrompts> {
-  const { model, prompts, embeddings, samplePrompts, evalPrompts, evalCount } = config;
+  const { model, base, prompts, embeddings, samplePrompts, evalPrompts, evalCount } = config;
   const judged = config.evalReward !== undefined && evaluationEvery(config) > 0;
   if (embeddings !== undefined && prompts !== undefined)
     throw new SrpoError(
@@ -178,7 +178,7 @@ export async function loadPromptData(
   const texts = captions ?? (await readPrompts(prompts ?? shippedPromptsFile));
   const encoders =
     embeddings === undefined || ofGrids !== undefined || ofEvaluation !== undefined
-      ? own(await loadTextEncoders(model!, precision))
+      ? own(await loadTextEncoders({ model: model!, base }, precision))
       : undefined;
   const all =
     embeddings === undefined

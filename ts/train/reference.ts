@@ -1,7 +1,7 @@
-import path from "node:path";
 import type { Flux } from "../models/flux/model.js";
 import { openFluxMasters } from "../models/open.js";
 import { loadTransformer } from "../models/pipeline/load.js";
+import { partPlace } from "../models/pipeline/places.js";
 import type { Device } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import { zeros } from "../tensor/tensor.js";
@@ -12,10 +12,11 @@ import type { TrainConfig } from "./config.js";
  * weights that training begins with.
  */
 export async function loadReference(
-  { model: root, rounding }: TrainConfig,
+  { model, base, rounding }: TrainConfig,
   options: { dtype: "float32" | "bfloat16"; device: Device },
 ): Promise<Flux> {
-  const reference = await loadTransformer(root!, options);
+  const place = { model: model!, base };
+  const reference = await loadTransformer(place, options);
   try {
     if (options.dtype === "bfloat16" && rounding === "remainder") {
       // A trained weight is its float32 master rounded with ties away from zero; a loaded one, to even.
@@ -23,7 +24,7 @@ export async function loadReference(
       void scope;
       const { shape } = reference.parameters.weights;
       const remainder = zeros([...shape, 2], { dtype: "uint8", device: options.device });
-      await openFluxMasters(path.join(root!, "transformer"), reference, remainder);
+      await openFluxMasters(partPlace(place, "transformer"), reference, remainder);
     }
     return reference;
   } catch (error) {

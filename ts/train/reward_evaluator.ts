@@ -1,6 +1,6 @@
-import path from "node:path";
 import { noGrad } from "../autograd/tape.js";
 import type { LatentDecoder } from "../methods/method.js";
+import { folderPlace } from "../models/pipeline/places.js";
 import type { ParameterSetOptions } from "../nn/parameter_set.js";
 import { purposes, randn, sub } from "../ops/index.js";
 import { TwoTowerReward } from "../rewards/two_tower_reward.js";
@@ -43,7 +43,7 @@ export class RewardEvaluator implements Evaluator {
     parts: Parts,
     options: ParameterSetOptions,
   ): Promise<RewardEvaluator> {
-    const vocabulary = path.join(config.model!, "tokenizer");
+    const vocabulary = folderPlace({ model: config.model!, base: config.base }, "tokenizer");
     const reward = await TwoTowerReward.load(config.evalReward!, { ...options, vocabulary });
     return new RewardEvaluator(config, reward, parts);
   }

@@ -15,6 +15,7 @@ import type { Autoencoder } from "../models/autoencoder/model.js";
 import type { Flux } from "../models/flux/model.js";
 import { requireParts } from "../models/pipeline/folder.js";
 import { loadAutoencoder, loadTransformer } from "../models/pipeline/load.js";
+import { baseFolder, type ModelPlaces } from "../models/pipeline/places.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
@@ -25,11 +26,14 @@ import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
+import { loading } from "./loading.js";
 import { checkMethod, methodOf, needsReference } from "./methods.js";
 import { loadReference } from "./reference.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
 export interface Setup {
+  /** Where the model and what belongs to it lie. */
+  place: ModelPlaces;
   model: Flux;
   policy: FluxPolicy;
   decoder: AutoencoderDecoder;
@@ -139,7 +143,8 @@ function offline(
  * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT, ERR_DEVICE
  */
 export async function loadSetup(config: TrainConfig): Promise<Setup> {
-  const root = config.model!;
+  const place = { model: config.model!, base: config.base };
+  const root = baseFolder(place);
   const device = requireDevice(config.device);
   native.cpuSetThreads(config.threads);
   const dtype = config.precision === "bf16" ? "bfloat16" : "float32";
@@ -150,7 +155,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       "prompts: expected none beside images, whose captions they are, got both",
     );
   checkMethod(config);
-  requireParts(root, ["transformer", "vae"]);
+  requireParts(root, ["vae"]); // a checkpoint brings it along
   const rewardFolder = config.reward ?? path.join(root, "reward");
   requireFolder("reward", rewardFolder);
   if (config.evalReward !== undefined) requireFolder("evalReward", config.evalReward);
@@ -164,10 +169,12 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     for (const part of owned.toReversed()) part.dispose();
   };
   try {
-    const model = own(await loadTransformer(root, { ...frozen, trainable: true }));
+    const model = own(
+      await loadTransformer(place, { ...frozen, trainable: true, ...loading("transformer") }),
+    );
     const sides =
       config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
-    const vae = own(await loadAutoencoder(root, { ...frozen, parts: sides }));
+    const vae = own(await loadAutoencoder(place, { ...frozen, parts: sides }));
     const { h, w } = requireSize(config, model, vae);
     const reward = own(
       await TwoTowerReward.load(rewardFolder, {
@@ -210,6 +217,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       groups: groupDraws(drawn),
     };
     return {
+      place,
       model,
       policy,
       decoder,

@@ -9,6 +9,7 @@ import {
 } from "../checkpoint/folder.js";
 import type { Batch, Method, PromptFeatures } from "../methods/method.js";
 import { openFluxMasters } from "../models/open.js";
+import { baseFolder, partPlace } from "../models/pipeline/places.js";
 import { SrpoError } from "../native/error.js";
 import { AdamW } from "../optim/adamw.js";
 import { Ema } from "../optim/ema.js";
@@ -103,7 +104,7 @@ export class Trainer {
       });
       // A resumed run has its masters in its state.
       if (checkpoint === undefined && optimizer.remainder !== undefined)
-        await openFluxMasters(path.join(config.model!, "transformer"), model, optimizer.remainder);
+        await openFluxMasters(partPlace(setup.place, "transformer"), model, optimizer.remainder);
       const trainer = new Trainer(config, setup, setup.method, optimizer, evaluations);
       if (checkpoint !== undefined) await trainer.#resume(checkpoint);
       return trainer;
@@ -329,7 +330,7 @@ export class Trainer {
         weights.dtype === "bfloat16" && config.saveDtype === "float32"
           ? this.optimizer.master()
           : undefined,
-      base: config.model!,
+      base: baseFolder(setup.place),
       saveDtype: config.saveDtype,
       state: this.#state(),
       training: {

@@ -1,6 +1,7 @@
 import {
   convolution,
   prefixed,
+  prefixIn,
   thirds,
   whole,
   type DiskTensor,
@@ -75,6 +76,12 @@ export function autoencoderNames(
   };
 }
 
+/** A name that every autoencoder has, in either naming. */
+export const autoencoderMark = "decoder.conv_in.weight";
+
+/** Before the names of an autoencoder in files that hold more than it. */
+export const autoencoderPrefixes = ["vae.", "first_stage_model."];
+
 /** The map for a file with these names: diffusers' or BFL's, with or without a `vae.` prefix. */
 export function autoencoderNamesIn(
   config: AutoencoderConfig,
@@ -82,10 +89,7 @@ export function autoencoderNamesIn(
   parts: readonly AutoencoderPart[] = both,
 ): NamesMap {
   const all = [...names];
-  const ours = /^(?:encoder|decoder)\./;
-  const prefix = all.some((name) => ours.test(name))
-    ? ""
-    : (["vae.", "first_stage_model."].find((p) => all.some((name) => name.startsWith(p))) ?? "");
+  const prefix = prefixIn(all, autoencoderMark, autoencoderPrefixes);
   const bfl = all.some((name) => /coder\.(?:mid\.|norm_out\.)/.test(name));
   return prefixed(prefix, autoencoderNames(config, bfl ? "bfl" : "diffusers", parts));
 }

@@ -1,5 +1,6 @@
 import {
   prefixed,
+  prefixIn,
   thirds,
   transposed,
   whole,
@@ -74,6 +75,9 @@ function openClipTensors(parameter: Parameter): DiskTensor[] {
 
 const positionIds = /(^|\.)position_ids$/;
 
+/** A name that every transformers CLIP text tower has. */
+export const clipTextMark = "text_model.embeddings.token_embedding.weight";
+
 /** A transformers CLIPTextModel's names; the image tower of a whole CLIPModel is not looked at. */
 export function clipTextNames(config: ClipTextConfig): NamesMap {
   const others = /^(vision_model\.|visual_projection\.|text_projection\.|logit_scale$)/;
@@ -81,6 +85,19 @@ export function clipTextNames(config: ClipTextConfig): NamesMap {
     tensors: clipTextParameters(config).flatMap(hfTensors),
     ignores: (disk) => positionIds.test(disk) || others.test(disk),
   };
+}
+
+// Before the names of a text tower in files that hold more than it.
+export const textPrefixes = [
+  "text_encoders.clip_l.transformer.",
+  "text_encoders.clip_l.",
+  "conditioner.embedders.0.transformer.",
+  "text_encoder.",
+];
+
+/** The map for a file with these names: a CLIPTextModel's, alone or inside an all-in-one file. */
+export function clipTextNamesIn(config: ClipTextConfig, names: Iterable<string>): NamesMap {
+  return prefixed(prefixIn(names, clipTextMark, textPrefixes), clipTextNames(config));
 }
 
 /** A transformers CLIPModel's names. */
@@ -99,11 +116,16 @@ export function openClipNames(config: TwoTowerConfig): NamesMap {
   };
 }
 
+/** Whose names a two-tower file has: transformers', or else OpenCLIP's. */
+export function twoTowerLayoutIn(names: Iterable<string>): "open_clip" | "hf" {
+  const hf = [...names].some((n) => n.startsWith("vision_model.") || n.startsWith("text_model."));
+  return hf ? "hf" : "open_clip";
+}
+
 /** The map for a two-tower file with these names: OpenCLIP's (`module.` before them or not) or transformers'. */
 export function twoTowerNamesIn(config: TwoTowerConfig, names: Iterable<string>): NamesMap {
   const all = [...names];
-  if (all.some((name) => name.startsWith("vision_model.") || name.startsWith("text_model.")))
-    return hfClipNames(config);
+  if (twoTowerLayoutIn(all) === "hf") return hfClipNames(config);
   const prefix = all.some((name) => name.startsWith("module.visual.")) ? "module." : "";
   return prefixed(prefix, openClipNames(config));
 }

@@ -62,6 +62,24 @@ export function fluxConfig(json: unknown): FluxConfig {
   return config;
 }
 
+/** The config.json that diffusers has for a transformer of these sizes. */
+export function fluxConfigJson(config: FluxConfig) {
+  return {
+    _class_name: "FluxTransformer2DModel",
+    patch_size: 1,
+    in_channels: config.inChannels,
+    out_channels: config.outChannels,
+    num_layers: config.depth,
+    num_single_layers: config.depthSingleBlocks,
+    attention_head_dim: config.headSize,
+    num_attention_heads: config.heads,
+    joint_attention_dim: config.contextSize,
+    pooled_projection_dim: config.vectorSize,
+    guidance_embeds: config.guidance,
+    axes_dims_rope: [...config.axes],
+  };
+}
+
 function diffusersFields(read: ConfigReader): FluxConfig {
   read.fixed("patch_size", 1);
   const inChannels = read.count("in_channels", 64);

@@ -12,6 +12,9 @@ import { fluxParameters, mlpSize } from "./parameters.js";
 
 export type FluxNaming = "bfl" | "diffusers";
 
+/** Names that every FLUX transformer has, in BFL's naming and in diffusers'. */
+export const fluxMarks = ["img_in.weight", "x_embedder.weight"] as const;
+
 const prefixes = ["model.diffusion_model.", "diffusion_model.", "transformer.", "model."];
 
 /** The names that BFL's own files use: ours. */
@@ -96,8 +99,8 @@ export function fluxNames(config: FluxConfig, naming: FluxNaming): NamesMap {
 export function detectFluxNaming(names: Iterable<string>): { naming: FluxNaming; prefix: string } {
   const all = new Set(names);
   for (const prefix of ["", ...prefixes]) {
-    if (all.has(`${prefix}img_in.weight`)) return { naming: "bfl", prefix };
-    if (all.has(`${prefix}x_embedder.weight`)) return { naming: "diffusers", prefix };
+    if (all.has(prefix + fluxMarks[0])) return { naming: "bfl", prefix };
+    if (all.has(prefix + fluxMarks[1])) return { naming: "diffusers", prefix };
   }
   const bfl = [...all].some((name) => /(double|single)_blocks\.\d+\./.test(name));
   return { naming: bfl ? "bfl" : "diffusers", prefix: "" };

@@ -1,4 +1,11 @@
-import { thirds, whole, type DiskTensor, type NamesMap } from "../../nn/names_map.js";
+import {
+  prefixed,
+  prefixIn,
+  thirds,
+  whole,
+  type DiskTensor,
+  type NamesMap,
+} from "../../nn/names_map.js";
 import type { Parameter } from "../../nn/parameter.js";
 import type { T5Config } from "./config.js";
 import { t5Parameters } from "./parameters.js";
@@ -39,13 +46,25 @@ export function t5Names(config: T5Config): NamesMap {
   };
 }
 
-/** The map for a file with these names: some keep the embedding only under its tied name. */
+/** A name that every T5 encoder has. */
+export const t5Mark = "encoder.block.0.layer.0.SelfAttention.q.weight";
+
+// Before the names of an encoder in files that hold more than it.
+export const t5Prefixes = [
+  "text_encoders.t5xxl.transformer.",
+  "text_encoders.t5xxl.",
+  "text_encoder_2.",
+];
+
+/**
+ * The map for a file with these names, alone or inside an all-in-one file; some keep the embedding only under
+ * its tied name.
+ */
 export function t5NamesIn(config: T5Config, names: Iterable<string>): NamesMap {
   const all = new Set(names);
+  const prefix = prefixIn(all, t5Mark, t5Prefixes);
   const map = t5Names(config);
-  if (all.has("shared.weight") || !all.has(tied)) return map;
-  return {
-    ...map,
-    tensors: map.tensors.map((t) => (t.disk === "shared.weight" ? { ...t, disk: tied } : t)),
-  };
+  const onlyTied = !all.has(`${prefix}shared.weight`) && all.has(prefix + tied);
+  const tensors = map.tensors.map((t) => (t.disk === "shared.weight" ? { ...t, disk: tied } : t));
+  return prefixed(prefix, onlyTied ? { ...map, tensors } : map);
 }
