@@ -1,6 +1,7 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
+import { shownText } from "./file_bytes.js";
 import { fileKind } from "./file_kind.js";
 import { SafetensorsFile } from "./safetensors.js";
 import { withScales } from "./scaled_store.js";
@@ -128,7 +129,7 @@ function readWeightMap(index: string): Map<string, string> {
     if (typeof file !== "string")
       throw new SrpoError(
         "ERR_CHECKPOINT",
-        `${index}: weight_map: expected a file name for ${tensor.slice(0, 120)}, got ${typeof file}`,
+        `${index}: weight_map: expected a file name for ${shownText(tensor)}, got ${typeof file}`,
       );
     homes.set(tensor, file);
   }

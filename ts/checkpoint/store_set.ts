@@ -1,3 +1,4 @@
+import { shownText } from "./file_bytes.js";
 import { SrpoError } from "../native/error.js";
 import type { Tensor, TensorOptions } from "../tensor/tensor.js";
 import type { ReadPart, TensorInfo, TensorStore } from "./tensor_store.js";
@@ -7,7 +8,10 @@ const mostProblems = 20;
 /** Everything that is wrong with a checkpoint in one error of one line; nothing if the list is empty. */
 export function refuseAll(origin: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
-  const named = problems.slice(0, mostProblems).join("; ");
+  const named = problems
+    .slice(0, mostProblems)
+    .map((problem) => shownText(problem, 1000))
+    .join("; ");
   const rest = problems.length - mostProblems;
   throw new SrpoError(
     "ERR_CHECKPOINT",

@@ -72,7 +72,13 @@ export function readJson(file: string): Json {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     value = JSON.parse(text) as Json;
   } catch (error) {
-    return refuse("JSON", reason(error).replaceAll(/\s+/g, " ").slice(0, 200), error);
+    return refuse(
+      "JSON",
+      reason(error)
+        .replaceAll(/[\s\p{Cc}]+/gu, " ")
+        .slice(0, 200),
+      error,
+    );
   }
   const twice = keyTwice(text);
   if (twice !== undefined) return refuse("each key once", `${twice.slice(0, 120)} twice`);

@@ -1,3 +1,4 @@
+import { shownText } from "../checkpoint/file_bytes.js";
 import { SrpoError } from "../native/error.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { splitMaster } from "../ops/update/master.js";
@@ -41,6 +42,15 @@ export function under(prefix: string, source: TensorSource): TensorSource {
 
 const shapeText = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
+const mostListed = 40;
+
+/** Names for a message: the first of many, each in one line. */
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, mostListed).map((name) => shownText(name, 200));
+  const rest = names.length - mostListed;
+  return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+}
+
 /**
  * What keeps a source from filling a model: missing, misshapen and unexpected tensors, all of them.
  * Empty if nothing does.
@@ -60,9 +70,9 @@ export function problemsOf(map: NamesMap, source: TensorSource): string[] {
   }
   const unexpected = [...there].filter((name) => !map.ignores(name));
   return [
-    ...(missing.length > 0 ? [`missing: ${missing.join(", ")}`] : []),
-    ...(misshapen.length > 0 ? [`of another shape: ${misshapen.join(", ")}`] : []),
-    ...(unexpected.length > 0 ? [`unexpected: ${unexpected.join(", ")}`] : []),
+    ...(missing.length > 0 ? [`missing: ${listed(missing)}`] : []),
+    ...(misshapen.length > 0 ? [`of another shape: ${listed(misshapen)}`] : []),
+    ...(unexpected.length > 0 ? [`unexpected: ${listed(unexpected)}`] : []),
   ];
 }
 

@@ -4,9 +4,10 @@ import { codeOf, SrpoError } from "../native/error.js";
 /** The largest vocabulary file that is read; the largest public one we know has 2.4 MB. */
 export const maxDataBytes = 32 * 1024 * 1024;
 
-/** An ERR_CHECKPOINT that names the file. */
+/** An ERR_CHECKPOINT that names the file, in one line whatever the file holds. */
 export function badData(file: string, message: string, options?: ErrorOptions): SrpoError {
-  return new SrpoError("ERR_CHECKPOINT", `${file}: ${message}`, options);
+  const line = message.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ");
+  return new SrpoError("ERR_CHECKPOINT", `${file}: ${line}`, options);
 }
 
 /**
