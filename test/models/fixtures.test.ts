@@ -7,7 +7,7 @@ import { verifyPath } from "../../ts/verify/verify.js";
 import { forEachDevice } from "../support/index.js";
 
 const golden = path.join(packageRoot, "test", "golden");
-// The four largest stand beside the project only; see README, tests.
+// The largest stand beside the project only; see README, tests.
 const beside = path.resolve(packageRoot, "..", "shared", "goldens");
 
 const here = [
@@ -19,6 +19,8 @@ const here = [
   "vae-encoder-tiny",
   "openclip-tiny",
   "hf-clip-tiny",
+  "siglip-aesthetic-tiny",
+  "imagereward-tiny",
 ];
 const absent = suite("fixtures that lie beside the project");
 const there = ["flux-tiny", "vae-decoder-tiny"];

@@ -9,6 +9,10 @@ import { TwoTower } from "../../ts/models/clip/two_tower.js";
 import { fluxConfig } from "../../ts/models/flux/config.js";
 import { Flux, timesThousand, type FluxInputs } from "../../ts/models/flux/model.js";
 import { fluxIds, fluxRope } from "../../ts/models/flux/positions.js";
+import { imageRewardConfig } from "../../ts/models/image_reward/config.js";
+import { ImageReward } from "../../ts/models/image_reward/model.js";
+import { aestheticConfig } from "../../ts/models/siglip/config.js";
+import { AestheticPredictor } from "../../ts/models/siglip/model.js";
 import { t5Config } from "../../ts/models/t5/config.js";
 import { T5Encoder } from "../../ts/models/t5/model.js";
 import { initializeParameters } from "../../ts/nn/init.js";
@@ -51,6 +55,27 @@ const clip = openClipConfig({
   embed_dim: 6,
   vision_cfg: { image_size: 8, layers: 2, width: 24, head_width: 8, patch_size: 4 },
   text_cfg: { context_length: 7, vocab_size: 11, width: 16, heads: 2, layers: 2 },
+});
+const aesthetic = aestheticConfig({
+  hidden_size: 12,
+  num_attention_heads: 3,
+  num_hidden_layers: 2,
+  intermediate_size: 10,
+  image_size: 9, // a pixel of each side is left out
+  patch_size: 4,
+  head_dims: [12, 5, 1],
+});
+const imageReward = imageRewardConfig({
+  vis: { embed_dim: 12, depth: 2, num_heads: 2, img_size: 8, patch_size: 4 },
+  txt: {
+    hidden_size: 8,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 10,
+    vocab_size: 11,
+    max_position_embeddings: 6,
+  },
+  mlp: [8, 6, 5, 4, 3, 1],
 });
 
 function fluxInputs(device: Device): FluxInputs {
@@ -117,6 +142,33 @@ const cases: readonly Case[] = [
         x: randn([2, 8, 8, 3], { device, seed: 6 }),
         forward: (pixels, recompute) =>
           model.projectImage(model.encodeImage(pixels, { recompute })),
+      };
+    },
+  },
+  {
+    name: "the aesthetic predictor",
+    make: (device) => {
+      const model = new AestheticPredictor(aesthetic, { device, trainable: true });
+      return {
+        parameters: model.parameters,
+        x: randn([2, 9, 9, 3], { device, seed: 9 }),
+        forward: (pixels, recompute) => model.score(model.encodeImage(pixels, { recompute })),
+      };
+    },
+  },
+  {
+    name: "ImageReward",
+    make: (device) => {
+      const model = new ImageReward(imageReward, { device, trainable: true });
+      const ids = [
+        [1, 2, 3, 4],
+        [5, 10, 0, 0],
+      ];
+      const mask = ids.map((row) => row.map((id) => (id === 0 ? 0 : 1)));
+      return {
+        parameters: model.parameters,
+        x: randn([2, 8, 8, 3], { device, seed: 10 }),
+        forward: (pixels, recompute) => model.score(model.encode(pixels, ids, { mask, recompute })),
       };
     },
   },

@@ -3,6 +3,7 @@ import { replayFlux } from "./flux.js";
 import type { Replay } from "./replay.js";
 import { replayRope } from "./rope.js";
 import { replayClipText, replayT5 } from "./text_encoders.js";
+import { replayAesthetic, replayImageReward } from "./scores.js";
 import { replayScheduler } from "./scheduler.js";
 import { replaySrpoStep } from "./srpo_step.js";
 import { replayHfClip, replayOpenClip } from "./two_tower.js";
@@ -17,6 +18,8 @@ const replays: readonly (readonly [module: RegExp, replay: Replay])[] = [
   [/^transformers T5EncoderModel\b/, replayT5],
   [/^transformers CLIPModel\b/, replayHfClip],
   [/^open_clip\.CLIP\b/, replayOpenClip],
+  [/^transformers SigLIP vision tower\b/, replayAesthetic],
+  [/^ImageReward\b/, replayImageReward],
   [/^diffusers FlowMatchEulerDiscreteScheduler\b/, replayScheduler],
   [/^Tencent-Hunyuan SRPO\b/, replaySrpoStep],
 ];

@@ -42,8 +42,9 @@ const activations: Readonly<Record<string, ClipActivation>> = {
   gelu_new: "gelu-tanh",
   gelu_pytorch_tanh: "gelu-tanh",
 };
-const clipMean = [0.48145466, 0.4578275, 0.40821073];
-const clipStd = [0.26862954, 0.26130258, 0.27577711];
+/** Of pixels in [0, 1], a channel each: CLIP's, and that of what was made after it. */
+export const clipMean = [0.48145466, 0.4578275, 0.40821073];
+export const clipStd = [0.26862954, 0.26130258, 0.27577711];
 
 /** Patches of an image, the class token not counted. */
 export function patchCount({ imageSize, patchSize }: ClipVisionConfig): number {

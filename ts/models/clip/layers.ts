@@ -1,9 +1,10 @@
-import { layerNormLayer, linearLayer } from "../../nn/layers.js";
+import { layerNormLayer } from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
 import { runBlock } from "../../nn/block.js";
-import { addRows, attention, embedding, gatherRows, qkvNormRope } from "../../ops/index.js";
+import { addRows, embedding, gatherRows } from "../../ops/index.js";
 import { SrpoError } from "../../native/error.js";
 import { tensor, type Tensor } from "../../tensor/tensor.js";
+import { preNormBlock, type PreNormBlockNames } from "../pre_norm_block.js";
 import type { TokenIds } from "../token_ids.js";
 import { legacyEndToken, type ClipTextConfig, type TowerConfig } from "./config.js";
 
@@ -13,21 +14,16 @@ export interface TowerOptions {
   readonly trace?: ((name: string, t: Tensor) => void) | undefined;
 }
 
-/** x += out_proj(attention(ln_1(x))); x += c_proj(act(c_fc(ln_2(x)))). */
-function block(
-  w: ParameterSet,
-  name: string,
-  { heads, act, eps }: TowerConfig,
-  x: Tensor,
-  mask: { causal: boolean; keyMask?: Tensor },
-): Tensor {
-  const qkv = linearLayer(w, `${name}.attn.in_proj`, layerNormLayer(w, `${name}.ln_1`, x, eps));
-  const [q, k, v] = qkvNormRope([{ qkv }], { heads });
-  const y = linearLayer(w, `${name}.attn.out_proj`, attention(q, k, v, mask), { residual: x });
-  const hidden = linearLayer(w, `${name}.mlp.c_fc`, layerNormLayer(w, `${name}.ln_2`, y, eps), {
-    act,
-  });
-  return linearLayer(w, `${name}.mlp.c_proj`, hidden, { residual: y });
+/** A block's layers by OpenCLIP's names. */
+function blockNames(block: string): PreNormBlockNames {
+  return {
+    norm1: `${block}.ln_1`,
+    qkv: `${block}.attn.in_proj`,
+    out: `${block}.attn.out_proj`,
+    norm2: `${block}.ln_2`,
+    up: `${block}.mlp.c_fc`,
+    down: `${block}.mlp.c_proj`,
+  };
 }
 
 /** Every block of a tower, on tokens [B, L, width]. */
@@ -42,7 +38,9 @@ export function tower(
   const settings = { recompute: recompute && trace === undefined, trainable: w.trainable };
   trace?.("hidden.0", x);
   for (let i = 0; i < config.layers; ++i) {
-    const run = (t?: Tensor) => [block(w, `${name}resblocks.${i}`, config, t!, mask)];
+    const run = (t?: Tensor) => [
+      preNormBlock(w, blockNames(`${name}resblocks.${i}`), { ...config, mask }, t!),
+    ];
     const spent = trace === undefined ? [x] : [];
     [x] = runBlock(run, [x], { ...settings, spent }) as [Tensor];
     trace?.(`hidden.${i + 1}`, x);

@@ -2,28 +2,18 @@ import { layerNormLayer } from "../../nn/layers.js";
 import { ParameterSet, type ParameterSetOptions } from "../../nn/parameter_set.js";
 import {
   addRows,
-  cast,
   gatherRows,
   l2Normalize,
   linear,
-  patchify,
   prependRow,
   resizeCropNormalize,
-  slice,
 } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { TwoTowerConfig } from "./config.js";
 import { pooledText, textTower, tower, type TowerOptions } from "./layers.js";
+import { patchEmbedding } from "../patches.js";
 import type { TokenIds } from "../token_ids.js";
 import { twoTowerParameters } from "./parameters.js";
-
-/** What a convolution of stride `patch` sees: the last pixels that fill no patch are left out. */
-function wholePatches(x: Tensor, patch: number): Tensor {
-  return [1, 2].reduce((part, dim) => {
-    const left = part.dim(dim) % patch;
-    return left === 0 ? part : slice(part, dim, 0, part.dim(dim) - left);
-  }, x);
-}
 
 /** OpenCLIP's and transformers' CLIP: an image tower and a text tower into one space. */
 export class TwoTower {
@@ -55,10 +45,7 @@ export class TwoTower {
   encodeImage(pixels: Tensor, options: TowerOptions = {}): Tensor {
     const { parameters: w } = this;
     const { vision } = this.config;
-    const patches = linear(
-      patchify(wholePatches(cast(pixels, w.dtype), vision.patchSize), vision.patchSize),
-      w.get("visual.conv1.weight"),
-    );
+    const patches = patchEmbedding(w, "visual.conv1", pixels, vision.patchSize);
     const tokens = addRows(
       prependRow(patches, w.get("visual.class_embedding")),
       w.get("visual.positional_embedding"),

@@ -45,8 +45,8 @@ function text({ vision: { width: image }, text: config }: ImageRewardConfig): Pa
   ];
 }
 
-// The numbers of the head's linear layers; dropouts have the others.
-const headNumbers = [0, 2, 4, 6, 7];
+/** The numbers of the head's linear layers; dropouts have the others. */
+export const headNumbers = [0, 2, 4, 6, 7];
 
 /** The weights of ImageReward under its own names, q, k and v (k and v of the cross attention) in one. */
 export function imageRewardParameters(config: ImageRewardConfig): Parameter[] {

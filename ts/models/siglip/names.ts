@@ -1,6 +1,6 @@
 import { prefixed, thirds, whole, type DiskTensor, type NamesMap } from "../../nn/names_map.js";
 import type { Parameter } from "../../nn/parameter.js";
-import type { SiglipConfig } from "./config.js";
+import type { AestheticConfig, SiglipConfig } from "./config.js";
 import { aestheticHeadParameters, siglipParameters } from "./parameters.js";
 
 function towerTensors(parameter: Parameter, { width, patchSize }: SiglipConfig): DiskTensor[] {
@@ -33,4 +33,19 @@ export function aestheticHeadNames(
 ): NamesMap {
   const tensors = aestheticHeadParameters(width, widths).map((p) => whole(p.name, p));
   return prefixed(prefix, { tensors, ignores: () => false });
+}
+
+/** Tower and head of one predictor, with or without `layers.` before the head's names, as they stand there. */
+export function aestheticNamesIn(
+  { tower, head }: AestheticConfig,
+  onDisk: Iterable<string>,
+): NamesMap {
+  const assembled = [...onDisk].some((name) => name.startsWith("layers.scoring_head."));
+  const prefix = assembled ? "layers." : "";
+  const vision = siglipNames(tower);
+  const scoring = aestheticHeadNames(tower.width, { prefix, widths: head });
+  return {
+    tensors: [...vision.tensors, ...scoring.tensors],
+    ignores: (disk) => vision.ignores(disk) && !disk.startsWith(`${prefix}scoring_head.`),
+  };
 }

@@ -1,5 +1,10 @@
 import { linearParameters, normal, normParameters, type Parameter } from "../../nn/parameter.js";
-import { aestheticHeadWidths, siglipTokens, type SiglipConfig } from "./config.js";
+import {
+  aestheticHeadWidths,
+  siglipTokens,
+  type AestheticConfig,
+  type SiglipConfig,
+} from "./config.js";
 
 /** The weights of a SigLIP image tower, q, k and v of each attention in one. */
 export function siglipParameters(config: SiglipConfig): Parameter[] {
@@ -35,4 +40,9 @@ export function aestheticHeadParameters(
   return widths.flatMap((outputs, i) =>
     linearParameters(`scoring_head.${2 * i}`, inputs[i]!, outputs),
   );
+}
+
+/** The weights of tower and head. */
+export function aestheticParameters({ tower, head }: AestheticConfig): Parameter[] {
+  return [...siglipParameters(tower), ...aestheticHeadParameters(tower.width, head)];
 }
