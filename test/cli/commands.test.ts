@@ -55,7 +55,8 @@ test("verify: the fixtures, in words and in JSON; exit 1 for a tensor that is ou
   const waiting = /flux-tiny-lora/;
   mkdirSync(at("golden"));
   for (const name of readdirSync(golden))
-    if (!waiting.test(name)) cpSync(path.join(golden, name), at("golden", name));
+    if (!waiting.test(name))
+      cpSync(path.join(golden, name), at("golden", name), { recursive: true });
   const { stdout } = await succeed("verify", at("golden"), "--json");
   const report = JSON.parse(stdout) as { ok: boolean; rows: { ok: boolean; error: unknown }[] };
   assert.ok(report.ok && report.rows.length > 100 && report.rows.every((row) => row.ok));

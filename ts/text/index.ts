@@ -1,4 +1,5 @@
 export type { TokenBatch } from "./batch.js";
+export { BertTokenizer, type BertTokenizerOptions } from "./bert_tokenizer.js";
 export type { ClipVariant } from "./clip_pieces.js";
 export { ClipTokenizer, type ClipTokenizerOptions } from "./clip_tokenizer.js";
 export { learnClip, type LearnedClip } from "./learn_clip.js";
