@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { replaceFile, type ByteSink, type WrittenFile } from "./durable.js";
 import { fileDTypeBytes, fileDTypeOf, type FileDType } from "./file_dtype.js";
 
-/** A tensor to write: from a device, or its bytes as they shall stand in the file. */
+/** A tensor to write: from a device, or its bytes as they shall stand in the file, at once or as they come. */
 export type TensorToWrite =
   | {
       readonly name: string;
@@ -19,6 +19,12 @@ export type TensorToWrite =
   | {
       readonly name: string;
       readonly read: () => Promise<Uint8Array> | Uint8Array;
+      readonly dtype: FileDType;
+      readonly shape: readonly number[];
+    }
+  | {
+      readonly name: string;
+      readonly chunks: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
       readonly dtype: FileDType;
       readonly shape: readonly number[];
     };
@@ -87,6 +93,16 @@ async function writeTensor(sink: ByteSink, tensor: Tensor, dtype: FileDType): Pr
 async function writePlanned(sink: ByteSink, { source, name, dtype, bytes }: Planned) {
   if ("tensor" in source) {
     await writeTensor(sink, source.tensor, dtype);
+    return;
+  }
+  if ("chunks" in source) {
+    let written = 0;
+    for await (const chunk of source.chunks()) {
+      written += chunk.byteLength;
+      if (written > bytes) refuse(name, `${bytes} bytes`, "more");
+      await sink.write(chunk);
+    }
+    if (written < bytes) refuse(name, `${bytes} bytes`, String(written));
     return;
   }
   const data = await source.read();

@@ -1,7 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
-import { saveFolder } from "../checkpoint/folder.js";
-import type { TensorToWrite } from "../checkpoint/write.js";
-import { embeddingFile, embeddingFormat, type EmbeddingIndex } from "../data/embeddings.js";
+import path from "node:path";
+import { EmbeddingWriter, type EmbeddingRows } from "../data/embedding_writer.js";
 import { loadTextEncoders } from "../models/pipeline/load.js";
 import type { TextEncoders } from "../models/pipeline/text_encoders.js";
 import { SrpoError } from "../native/error.js";
@@ -15,28 +13,14 @@ import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
 
-interface Encoded {
-  txt: Uint8Array[];
-  pooled: Uint8Array[];
-}
-
-async function encode(encoders: TextEncoders, prompts: readonly string[]): Promise<Encoded> {
+async function encode(encoders: TextEncoders, prompts: readonly string[]): Promise<EmbeddingRows> {
   using scope = tensorScope();
   void scope;
   const { txt, pooled } = encoders.encode(prompts);
   return {
-    txt: [new Uint8Array(await txt.readBytes())],
-    pooled: [new Uint8Array(await pooled.readBytes())],
+    txt: new Uint8Array(await txt.readBytes()),
+    pooled: new Uint8Array(await pooled.readBytes()),
   };
-}
-
-function entry(
-  name: string,
-  dtype: "F32" | "BF16",
-  shape: number[],
-  parts: Uint8Array[],
-): TensorToWrite {
-  return { name, dtype, shape, read: () => Buffer.concat(parts) };
 }
 
 export const preprocessCommand = command({
@@ -62,7 +46,14 @@ export const preprocessCommand = command({
       default: 1,
       help: "prompts a forward; 1 gives the very bits that train makes without the cache",
     },
-    perFile: { type: "number", integer: true, min: 1, default: 256, help: "prompts a file" },
+    perFile: {
+      type: "number",
+      integer: true,
+      min: 1,
+      max: 65536,
+      default: 64,
+      help: "prompts a file; an interrupted call goes on after the last whole one",
+    },
   },
   stops: true,
   examples: [
@@ -74,58 +65,50 @@ export const preprocessCommand = command({
   async run({ model, base, prompts: file, out, device, precision, batch, perFile }, { signal }) {
     if (model === undefined || out === undefined)
       throw new SrpoError("ERR_CONFIG", "preprocess: expected --model and --out, got not both");
-    if (existsSync(out) && readdirSync(out).length > 0)
-      throw new SrpoError(
-        "ERR_CONFIG",
-        `out: expected a new or empty folder, got ${out} with files`,
-      );
+    EmbeddingWriter.requireRoom(out);
     const prompts = await readPrompts(file ?? shippedPromptsFile);
     warnOfUnknownWords(model, prompts);
     const dtype = precision === "bf16" ? "bfloat16" : "float32";
-    const onDisk = dtype === "bfloat16" ? "BF16" : "F32";
     const encoders = await loadTextEncoders(
       { model, base },
       { dtype, device: requireDevice(device), ...loading("text encoders") },
     );
-    const { textLength } = encoders;
-    const textWidth = encoders.t5.config.width;
-    const pooledWidth = encoders.clip.config.width;
-    const progress = new Progress({ unit: "prompts", total: prompts.length });
+    let progress: Progress | undefined;
     try {
-      await saveFolder(out, async (folder) => {
-        for (let start = 0; start < prompts.length; start += perFile) {
-          const end = Math.min(start + perFile, prompts.length);
-          const all: Encoded = { txt: [], pooled: [] };
+      const writer = await EmbeddingWriter.open(out, {
+        prompts,
+        perFile,
+        batch,
+        model: [model, base]
+          .map((place) => (place === undefined ? "" : path.resolve(place)))
+          .join(" "),
+        textLength: encoders.textLength,
+        textWidth: encoders.t5.config.width,
+        pooledWidth: encoders.clip.config.width,
+        dtype,
+      });
+      let { done } = writer;
+      progress = new Progress({ unit: "prompts", total: prompts.length, done });
+      for (let number = 0; number < writer.files; ++number) {
+        if (writer.has(number)) continue;
+        const [start, end] = writer.range(number);
+        const rows = async function* () {
           for (let at = start; at < end; at += batch) {
             signal.throwIfAborted();
-            const some = await encode(encoders, prompts.slice(at, Math.min(at + batch, end)));
-            all.txt.push(...some.txt);
-            all.pooled.push(...some.pooled);
-            progress.update(Math.min(at + batch, end));
+            const last = Math.min(at + batch, end);
+            yield await encode(encoders, prompts.slice(at, last));
+            progress!.update((done += last - at));
           }
-          await folder.safetensors(embeddingFile(start / perFile), [
-            entry("txt", onDisk, [end - start, textLength, textWidth], all.txt),
-            entry("pooled", onDisk, [end - start, pooledWidth], all.pooled),
-          ]);
-        }
-        await folder.bytes("prompts.txt", `${prompts.join("\n")}\n`);
-        const index: EmbeddingIndex = {
-          format: embeddingFormat,
-          prompts: prompts.length,
-          perFile,
-          textLength,
-          textWidth,
-          pooledWidth,
-          dtype,
         };
-        await folder.json("index.json", index);
-      });
+        await writer.write(number, rows());
+      }
+      await writer.finish();
     } catch (error) {
-      // Nothing half-written stays: the folder comes to be as a whole.
-      if (signal.aborted) return interruptedCode(signal);
-      throw error;
+      if (!signal.aborted) throw error;
+      process.stderr.write("stopped; the same command goes on after the last whole file\n");
+      return interruptedCode(signal);
     } finally {
-      progress.end();
+      progress?.end();
       encoders.dispose();
     }
     process.stdout.write(`${out}\n`);
