@@ -43,7 +43,7 @@ function curves(curve: readonly CurvePoint[]): Content {
     </p>`,
     html`<div class="charts">
       ${lineChart({ title: "realism", x, series: [of("realism", (p) => p.realism)], include: [0] })}
-      ${lineChart({ title: "alignment", x, series: [of("alignment", (p) => p.alignment)], include: [1] })}
+      ${lineChart({ title: "alignment", x, series: [of("alignment", (p) => p.alignment)], include: [0.9, 1] })}
       ${lineChart({ title: "reward", x, series: [of("reward", (p) => p.reward)] })}
       ${lineChart({ title: "SGP: photo less CG", x, series: [of("SGP", (p) => p.sgp)] })}
     </div>`,

@@ -17,7 +17,7 @@ export interface Arm {
 }
 
 /** Updates of a run: enough to see, few enough to keep what the prompts ask for. */
-export const updates = 30;
+export const updates = 20;
 
 /**
  * What all share. Published values but for: sizes of the micro world; guidance 1, the only value that its policy
@@ -43,6 +43,7 @@ export const common: Options = {
  */
 const srpo: Options = {
   method: "srpo",
+  lr: 1.5e-4,
   discountPositive: [2, 3],
   discountNegative: [0.1, 0.01],
   margin: 3,
