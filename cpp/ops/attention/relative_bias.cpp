@@ -1,22 +1,9 @@
 #include "cpp/ops/attention/relative_bias.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "cpp/core/check.h"
 #include "cpp/ops/op_table.h"
 
 namespace srpo {
-
-int64_t relative_bucket(int64_t offset, int64_t buckets, int64_t max_distance) {
-  const int64_t half = buckets / 2, exact = half / 2;
-  const int64_t base = offset > 0 ? half : 0, n = std::abs(offset);
-  if (n < exact) return base + n;
-  // A hair above the logarithm: where the ratio is a whole power, rounding must not fall below it.
-  const double steps = std::log(static_cast<double>(n) / exact) /
-                       std::log(static_cast<double>(max_distance) / exact) * (half - exact);
-  return base + std::min(half - 1, exact + static_cast<int64_t>(steps + 1e-9));
-}
 
 namespace {
 
