@@ -14,6 +14,7 @@ const here = [
   "rope",
   "flux-tiny-schnell",
   "flux-tiny-bfl",
+  "flux-tiny-lora",
   "clip-text-tiny",
   "t5-encoder-tiny",
   "vae-encoder-tiny",

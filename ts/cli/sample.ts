@@ -5,10 +5,13 @@ import { readJson } from "../checkpoint/strict_json.js";
 import { picturesOf } from "../data/grid.js";
 import { encodePng } from "../data/png.js";
 import { downsampling } from "../models/autoencoder/config.js";
+import type { Flux } from "../models/flux/model.js";
+import { openLora } from "../models/lora/read.js";
 import { loadAutoencoder, loadTextEncoders, loadTransformer } from "../models/pipeline/load.js";
 import { folderPlace, type ModelPlace } from "../models/pipeline/places.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
+import type { Lora } from "../nn/lora.js";
 import { purposes, randn } from "../ops/index.js";
 import {
   dynamicMu,
@@ -17,6 +20,7 @@ import {
   shiftedSigmas,
   type FlowMatchSchedule,
 } from "../sampler/schedule.js";
+import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import { readPrompts } from "../text/prompts.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
@@ -46,6 +50,29 @@ function scheduleOf(model: ModelPlace): FlowMatchSchedule {
   };
 }
 
+/** Gives a transformer a LoRA, merged or beside the weights; what is left to dispose of. */
+async function applyLora(
+  model: Flux,
+  place: string,
+  { strength, merge }: { strength: number; merge: boolean },
+): Promise<Lora | undefined> {
+  const { dtype, device } = model.parameters;
+  // A merge is done in float32 whatever the weights are.
+  const options = { dtype: merge ? "float32" : dtype, device } as const;
+  const { lora, skipped } = await openLora(place, model.config, options);
+  if (skipped.length > 0)
+    process.stderr.write(`lora: ${skipped.length} modules of text encoders are left out\n`);
+  lora.strength = strength;
+  if (!merge) {
+    model.parameters.adapter = lora;
+    return lora;
+  }
+  lora.mergeInto(model.parameters);
+  await synchronize(device);
+  lora.dispose();
+  return undefined;
+}
+
 async function makeOut(out: string): Promise<void> {
   await makeFolder(path.resolve(out)).catch((error: unknown) => {
     const got = error instanceof Error ? error.message : String(error);
@@ -62,6 +89,13 @@ export const sampleCommand = command({
     base: {
       type: "text",
       help: "FLUX folder that has what a file has not; default: the folder it lies in",
+    },
+    lora: { type: "text", help: "LoRA of the transformer: diffusers', kohya's or BFL's naming" },
+    loraScale: { type: "number", default: 1, help: "how much of the LoRA" },
+    mergeLora: {
+      type: "boolean",
+      default: true,
+      help: "add the LoRA to the weights; --no-merge-lora keeps it beside them",
     },
     prompts: { type: "text", help: "file of prompts, one a line, instead of arguments" },
     out: { type: "text", default: "samples", help: "folder of the pictures, PNG" },
@@ -144,6 +178,10 @@ export const sampleCommand = command({
     const dtype = o.precision === "bf16" ? "bfloat16" : "float32";
     const place = { model: o.model, base: o.base };
     const model = await loadTransformer(place, { dtype, device, ...loading("transformer") });
+    const adapter =
+      o.lora === undefined
+        ? undefined
+        : await applyLora(model, o.lora, { strength: o.loraScale, merge: o.mergeLora });
     const vae = await loadAutoencoder(place, { dtype, device, parts: ["decoder"] });
     const encoders = await loadTextEncoders(place, { dtype, device, ...loading("text encoders") });
     const factor = downsampling(vae.config);
@@ -200,6 +238,7 @@ export const sampleCommand = command({
     progress.end();
     encoders.dispose();
     vae.dispose();
+    adapter?.dispose();
     policy.dispose();
     return signal.aborted ? interruptedCode(signal) : 0;
   },

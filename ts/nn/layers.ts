@@ -1,7 +1,43 @@
 import type { LinearOptions } from "../ops/gemm/linear.js";
-import { conv2d, groupNorm, layerNorm, linear } from "../ops/index.js";
+import {
+  add,
+  conv2d,
+  gatedResidual,
+  gelu,
+  groupNorm,
+  layerNorm,
+  linear,
+  silu,
+} from "../ops/index.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ParameterSet } from "./parameter_set.js";
+
+/** `residual + gate act(x wT + b + delta)`: as `linear`, for a layer with an adapter. */
+function adapted(
+  x: Tensor,
+  [w, b, delta]: readonly [Tensor, Tensor | null, Tensor],
+  { act = "none", residual, gate }: LinearOptions,
+): Tensor {
+  const z = add(linear(x, w, b), delta);
+  const y = activated(z, act);
+  if (residual === undefined || residual === null) return y;
+  return gate === undefined || gate === null ? add(residual, y) : gatedResidual(residual, gate, y);
+}
+
+function activated(z: Tensor, act: NonNullable<LinearOptions["act"]>): Tensor {
+  switch (act) {
+    case "none":
+      return z;
+    case "silu":
+      return silu(z);
+    case "gelu-tanh":
+      return gelu(z, "tanh");
+    case "gelu-erf":
+      return gelu(z, "erf");
+    case "quick-gelu":
+      return gelu(z, "quick");
+  }
+}
 
 /** `NAME.weight` and, where it was declared, `NAME.bias` applied to x; see `linear`. */
 export function linearLayer(
@@ -10,8 +46,27 @@ export function linearLayer(
   x: Tensor,
   options: LinearOptions = {},
 ): Tensor {
+  const weight = w.get(`${name}.weight`);
   const bias = w.has(`${name}.bias`) ? w.get(`${name}.bias`) : null;
-  return linear(x, w.get(`${name}.weight`), bias, options);
+  const delta = w.adapter?.delta(`${name}.weight`, x, 0, weight.dim(0));
+  return delta === undefined
+    ? linear(x, weight, bias, options)
+    : adapted(x, [weight, bias, delta], options);
+}
+
+/** Rows [start, start + count) of `NAME.weight` and `NAME.bias` applied to x: a part of a fused layer. */
+export function linearRows(
+  w: ParameterSet,
+  name: string,
+  x: Tensor,
+  { start, count, ...options }: LinearOptions & { start: number; count: number },
+): Tensor {
+  const weight = w.rows(`${name}.weight`, start, count);
+  const bias = w.rows(`${name}.bias`, start, count);
+  const delta = w.adapter?.delta(`${name}.weight`, x, start, count);
+  return delta === undefined
+    ? linear(x, weight, bias, options)
+    : adapted(x, [weight, bias, delta], options);
 }
 
 /** Layer norm with `NAME.weight` and `NAME.bias`. */

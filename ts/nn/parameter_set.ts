@@ -17,6 +17,13 @@ export interface ParameterSetOptions {
   trainable?: boolean;
 }
 
+/** What linear layers add before their activation: a low-rank adapter. */
+export interface LinearAdapter {
+  readonly trainable: boolean;
+  /** What to add to rows [start, start + count) of W x, or undefined for nothing. */
+  delta(weight: string, x: Tensor, start: number, count: number): Tensor | undefined;
+}
+
 /** Where a parameter lies in the flat buffers, in elements. */
 export interface ParameterRange {
   readonly parameter: Parameter;
@@ -39,6 +46,9 @@ export class ParameterSet {
   readonly gradients: Tensor | undefined;
   /** Elements of all parameters, padding left out. */
   readonly count: number;
+
+  /** Of the linear layers that have these weights. */
+  adapter: LinearAdapter | undefined;
 
   readonly #byName = new Map<string, ParameterRange>();
   readonly #views = new Map<string, Tensor>();
@@ -71,6 +81,11 @@ export class ParameterSet {
 
   get trainable(): boolean {
     return this.gradients !== undefined;
+  }
+
+  /** Whether a forward over these weights is to be differentiated: their own gradients, or the adapter's. */
+  get learns(): boolean {
+    return this.trainable || this.adapter?.trainable === true;
   }
 
   has(name: string): boolean {

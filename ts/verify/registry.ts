@@ -1,5 +1,6 @@
 import { replayAutoencoder } from "./autoencoder.js";
 import { replayFlux } from "./flux.js";
+import { replayFluxLora } from "./flux_lora.js";
 import type { Replay } from "./replay.js";
 import { replayRope } from "./rope.js";
 import { replayClipText, replayT5 } from "./text_encoders.js";
@@ -11,6 +12,7 @@ import { replayHfClip, replayOpenClip } from "./two_tower.js";
 /** Which replay serves which network, by the `module` of a fixture's metadata; the first match wins. */
 const replays: readonly (readonly [module: RegExp, replay: Replay])[] = [
   [/^diffusers FluxTransformer2DModel$/, replayFlux],
+  [/^diffusers FluxTransformer2DModel \+ peft LoRA$/, replayFluxLora],
   [/^black-forest-labs flux\.model\.Flux$/, replayFlux],
   [/^diffusers FluxPosEmbed\b/, replayRope],
   [/^diffusers AutoencoderKL\b/, replayAutoencoder],

@@ -1,10 +1,9 @@
-import { linearLayer } from "../../nn/layers.js";
+import { linearLayer, linearRows } from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
 import type { LinearOptions } from "../../ops/gemm/linear.js";
 import {
   attention,
   concat,
-  linear,
   modulatedLayerNorm,
   qkvNormRope,
   slice,
@@ -89,12 +88,7 @@ export function singleBlock(
 
   // linear1 is qkv and the first MLP layer in one; its two row ranges keep them apart without a copy.
   const rows = (start: number, count: number, options: LinearOptions = {}) =>
-    linear(
-      normed,
-      w.rows(`${block}.linear1.weight`, start, count),
-      w.rows(`${block}.linear1.bias`, start, count),
-      options,
-    );
+    linearRows(w, `${block}.linear1`, normed, { start, count, ...options });
   const stream = {
     qkv: rows(0, 3 * D),
     qScale: w.get(`${block}.norm.query_norm.scale`),

@@ -67,7 +67,7 @@ export class Flux {
     const { config, parameters: w } = this;
     const { recompute = false, trace } = options;
     const { pe } = inputs;
-    const settings = { recompute: recompute && trace === undefined, trainable: w.trainable };
+    const settings = { recompute: recompute && trace === undefined, trainable: w.learns };
 
     let img = linearLayer(w, "img_in", cast(inputs.img, this.parameters.dtype));
     let txt = linearLayer(w, "txt_in", cast(inputs.txt, this.parameters.dtype));
