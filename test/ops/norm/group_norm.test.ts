@@ -16,10 +16,17 @@ import {
   toFloat64,
 } from "../../support/index.js";
 
-const [B, H, W, C, groups] = [2, 5, 7, 33, 3] as const; // no vector divides a group
+const sizes = [2, 5, 7, 33, 3] as const; // no vector divides a group
+const [B, H, W, C, groups] = sizes;
 
 /** The definition in float64. */
-function definition(x: Float64Array, w: Float64Array, b: Float64Array, silu: boolean) {
+function definition(
+  x: Float64Array,
+  w: Float64Array,
+  b: Float64Array,
+  silu: boolean,
+  [B, H, W, C, groups]: readonly [number, number, number, number, number] = sizes,
+) {
   const groupOf = (i: number) =>
     Math.floor(i / (H * W * C)) * groups + Math.floor((i % C) / (C / groups));
   const size = (H * W * C) / groups;
@@ -59,6 +66,27 @@ forEachDevice("groupNorm", (test, device) => {
       await checkBfloat16((x, w, b) => groupNorm(x, w, b, { groups, act }), inputs("float32"));
     });
   }
+
+  for (const size of [
+    [2, 30, 21, 48, 12],
+    [1, 3, 5, 1040, 4],
+  ] as const)
+    test(`${size.join(" x ")}: many parts, and divided by packs`, async () => {
+      const [samples, rows, columns, channels, groups] = size;
+      for (const [dtype, tolerance] of [
+        ["float32", 5e-7],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const x = randn([samples, rows, columns, channels], { dtype, device, seed: 0 });
+        const w = randn([channels], { dtype, device, seed: 1 });
+        const b = randn([channels], { dtype, device, seed: 2 });
+        const exact = definition(...(await toFloat64(x, w, b)), true, size);
+        await assertRelative(groupNorm(x, w, b, { groups, act: "silu" }), exact, tolerance, dtype);
+        if (dtype === "bfloat16") continue;
+        await checkGradients((x, w, b) => groupNorm(x, w, b, { groups, act: "silu" }), [x, w, b]);
+        await checkBfloat16((x, w, b) => groupNorm(x, w, b, { groups, act: "silu" }), [x, w, b]);
+      }
+    });
 
   test("a mean far above the deviation does not cancel", async () => {
     const [x, w, b] = inputs("float32");

@@ -16,10 +16,11 @@ import {
   toFloat64,
 } from "../../support/index.js";
 
-const [B, L, D] = [2, 5, 97]; // odd on purpose: no block size divides them
+const [B, L, width] = [2, 5, 97]; // odd on purpose: no block size divides them
 
 /** The definition as the paper writes it, in float64, one value at a time. */
 function definition(x: Float64Array, w?: Float64Array, b?: Float64Array): Float64Array {
+  const D = w?.length ?? width;
   return x.map((value, i) => {
     const row = x.subarray(i - (i % D), i - (i % D) + D);
     const mean = row.reduce((sum, v) => sum + v, 0) / D;
@@ -31,9 +32,9 @@ function definition(x: Float64Array, w?: Float64Array, b?: Float64Array): Float6
 forEachDevice("layerNorm", (test, device) => {
   const inputs = (dtype: DType) =>
     [
-      randn([B, L, D], { dtype, device, seed: 0 }),
-      randn([D], { dtype, device, seed: 1 }),
-      randn([D], { dtype, device, seed: 2 }),
+      randn([B, L, width], { dtype, device, seed: 0 }),
+      randn([width], { dtype, device, seed: 1 }),
+      randn([width], { dtype, device, seed: 2 }),
     ] as const;
 
   for (const [dtype, tolerance] of [
@@ -49,10 +50,34 @@ forEachDevice("layerNorm", (test, device) => {
       await assertRelative(layerNorm(x), definition(x64), tolerance);
     });
 
+  for (const [rows, D] of [
+    [270, 72],
+    [5, 1104],
+  ] as const)
+    test(`${rows} rows of ${D}: many at once, and divided by packs`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 5e-7],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const x = randn([rows, D], { dtype, device, seed: 0 });
+        const w = randn([D], { dtype, device, seed: 1 });
+        const b = randn([D], { dtype, device, seed: 2 });
+        await assertRelative(
+          layerNorm(x, w, b),
+          definition(...(await toFloat64(x, w, b))),
+          tolerance,
+          dtype,
+        );
+        if (dtype === "bfloat16") continue;
+        await checkGradients((x, w, b) => layerNorm(x, w, b), [x, w, b]);
+        await checkBfloat16((x, w, b) => layerNorm(x, w, b), [x, w, b]);
+      }
+    });
+
   test("a mean far above the deviation does not cancel", async () => {
     const [x, w, b] = inputs("float32");
     const values = (await x.read()).map((v) => v + 1000);
-    const far = tensor(values, [B, L, D], { device });
+    const far = tensor(values, [B, L, width], { device });
     const exact = definition(...(await toFloat64(far, w, b)));
     // float32 holds 1000 + v to 6e-5 / 2, and the mean no better.
     await assertRelative(layerNorm(far, w, b), exact, 1e-4);
@@ -72,11 +97,11 @@ forEachDevice("layerNorm", (test, device) => {
 
   test("a computed weight gets its gradient too", async () => {
     await checkGradients(
-      (x, w, b) => layerNorm(x, reshape(w, [D]), b),
+      (x, w, b) => layerNorm(x, reshape(w, [width]), b),
       [
-        randn([B, L, D], { device, seed: 3 }),
-        randn([1, D], { device, seed: 4 }),
-        randn([D], { device, seed: 5 }),
+        randn([B, L, width], { device, seed: 3 }),
+        randn([1, width], { device, seed: 4 }),
+        randn([width], { device, seed: 5 }),
       ],
     );
   });
@@ -84,7 +109,7 @@ forEachDevice("layerNorm", (test, device) => {
   test("weight gradients are added up, and a frozen x gets none", async () => {
     const [x, w, b] = inputs("float32");
     const [weight, bias] = [leaf(w), leaf(b)];
-    const dy = randn([B, L, D], { device, seed: 6 });
+    const dy = randn([B, L, width], { device, seed: 6 });
     backward(layerNorm(x, weight, bias), dy);
     const once = await weight.grad!.read();
     backward(layerNorm(x, weight, bias), dy);
@@ -111,12 +136,12 @@ forEachDevice("layerNorm", (test, device) => {
   test("a wrong shape, dtype, size or eps is named", () => {
     const [x, w, b] = inputs("float32");
     refuses(
-      () => layerNorm(x, randn([D - 1], { device }), b),
+      () => layerNorm(x, randn([width - 1], { device }), b),
       "ERR_SHAPE",
       "layerNorm: w: expected [97], got [96]",
     );
     refuses(
-      () => layerNorm(x, w, randn([D], { device, dtype: "bfloat16" })),
+      () => layerNorm(x, w, randn([width], { device, dtype: "bfloat16" })),
       "ERR_DTYPE",
       "layerNorm: b: expected float32, got bfloat16",
     );
@@ -126,7 +151,7 @@ forEachDevice("layerNorm", (test, device) => {
       "layerNorm: x: expected float32 or bfloat16, got int32",
     );
     refuses(
-      () => layerNorm(randn([B, 0, D], { device }), w, b),
+      () => layerNorm(randn([B, 0, width], { device }), w, b),
       "ERR_SHAPE",
       "layerNorm: x: expected at least one element, got [2, 0, 97]",
     );

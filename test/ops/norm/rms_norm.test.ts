@@ -14,10 +14,11 @@ import {
   toFloat64,
 } from "../../support/index.js";
 
-const [B, L, D] = [2, 5, 97]; // odd on purpose: no block size divides them
+const [B, L, width] = [2, 5, 97]; // odd on purpose: no block size divides them
 
 /** The definition as the paper writes it, in float64, one value at a time. */
 function definition(x: Float64Array, w?: Float64Array): Float64Array {
+  const D = w?.length ?? width;
   return x.map((value, i) => {
     const row = x.subarray(i - (i % D), i - (i % D) + D);
     const meanSquare = row.reduce((sum, v) => sum + v * v, 0) / D;
@@ -27,7 +28,10 @@ function definition(x: Float64Array, w?: Float64Array): Float64Array {
 
 forEachDevice("rmsNorm", (test, device) => {
   const inputs = (dtype: DType) =>
-    [randn([B, L, D], { dtype, device, seed: 0 }), randn([D], { dtype, device, seed: 1 })] as const;
+    [
+      randn([B, L, width], { dtype, device, seed: 0 }),
+      randn([width], { dtype, device, seed: 1 }),
+    ] as const;
 
   for (const [dtype, tolerance] of [
     ["float32", 3e-7],
@@ -40,16 +44,39 @@ forEachDevice("rmsNorm", (test, device) => {
       await assertRelative(rmsNorm(x), definition(x64), tolerance);
     });
 
+  for (const [rows, D] of [
+    [270, 72],
+    [5, 1104],
+  ] as const)
+    test(`${rows} rows of ${D}: many at once, and divided by packs`, async () => {
+      for (const [dtype, tolerance] of [
+        ["float32", 5e-7],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const x = randn([rows, D], { dtype, device, seed: 0 });
+        const w = randn([D], { dtype, device, seed: 1 });
+        await assertRelative(
+          rmsNorm(x, w),
+          definition(...(await toFloat64(x, w))),
+          tolerance,
+          dtype,
+        );
+        if (dtype === "bfloat16") continue;
+        await checkGradients((x, w) => rmsNorm(x, w), [x, w]);
+        await checkBfloat16((x, w) => rmsNorm(x, w), [x, w]);
+      }
+    });
+
   test("T5's large residuals stay exact", async () => {
-    const x = randn([B, L, D], { device, scale: 1e6 });
+    const x = randn([B, L, width], { device, scale: 1e6 });
     await assertRelative(rmsNorm(x), definition(...(await toFloat64(x))), 3e-7);
   });
 
   test("backward agrees with central differences", async () => {
     await checkGradients((x, w) => rmsNorm(x, w), inputs("float32"));
     await checkGradients((x) => rmsNorm(x), inputs("float32").slice(0, 1));
-    const [x, w] = [randn([B, L, D], { device }), randn([1, D], { device, seed: 3 })];
-    await checkGradients((a, b) => rmsNorm(a, reshape(b, [D])), [x, w]);
+    const [x, w] = [randn([B, L, width], { device }), randn([1, width], { device, seed: 3 })];
+    await checkGradients((a, b) => rmsNorm(a, reshape(b, [width])), [x, w]);
   });
 
   test("bfloat16 agrees with float32", async () => {
@@ -69,12 +96,12 @@ forEachDevice("rmsNorm", (test, device) => {
   test("a wrong shape, dtype, size or eps is named", () => {
     const [x, w] = inputs("float32");
     refuses(
-      () => rmsNorm(x, randn([1, D], { device })),
+      () => rmsNorm(x, randn([1, width], { device })),
       "ERR_SHAPE",
       "rmsNorm: w: expected [97], got [1, 97]",
     );
     refuses(
-      () => rmsNorm(x, randn([D], { device, dtype: "bfloat16" })),
+      () => rmsNorm(x, randn([width], { device, dtype: "bfloat16" })),
       "ERR_DTYPE",
       "rmsNorm: w: expected float32, got bfloat16",
     );
@@ -84,7 +111,7 @@ forEachDevice("rmsNorm", (test, device) => {
       "rmsNorm: x: expected float32 or bfloat16, got uint8",
     );
     refuses(
-      () => rmsNorm(randn([0, D], { device })),
+      () => rmsNorm(randn([0, width], { device })),
       "ERR_SHAPE",
       "rmsNorm: x: expected at least one element, got [0, 97]",
     );

@@ -1,0 +1,267 @@
+// Group norm: y = act(w * xhat + b), with xhat = (x - mean) * rstd over a sample's pixels and the
+// C / groups neighbouring channels of a group; act is silu or nothing.
+//
+//   x, y, dx, dy   [B, P, C]     T      P = H * W pixels
+//   w, b           [C]           T
+//   dw, db         [C]           float  added to
+//   mean, rstd     [B, groups]   float  saved by forward, read by backward
+//
+// Backward, with g = dy * act'(w * xhat + b) and <.> the mean over the group:
+//   dx = rstd * (w * g - <w * g> - xhat * <w * g * xhat>)
+//   dw = sum over samples and pixels of g * xhat
+//   db = sum over samples and pixels of g
+//
+// Both directions read x twice: a group of a large picture does not fit a multiprocessor. Sums run in
+// float, part by part of the pixels; parts are added up in a fixed order. The squared deviation of a
+// part's channel is taken about its first pixel, where E[x^2] - mean^2 would cancel; parts and channels
+// are joined by Chan's rule: their squares, and n times the square of each one's distance to the mean.
+// Source: Wu & He 2018, arXiv:1803.08494.
+
+#include "cpp/ops/norm/group_norm.h"
+
+#include "cuda/common/activation.cuh"
+#include "cuda/common/block_reduce.cuh"
+#include "cuda/common/column_sums.cuh"
+#include "cuda/common/column_walk.cuh"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr int kGroupThreads = 128;
+
+/// What a thread knows of its channels.
+template <int N>
+struct Channels {
+  float mean[N], rstd[N], w[N], b[N];
+};
+template <int N, typename T>
+SRPO_DEVICE Channels<N> channels_of(const T* w, const T* b, const float* mean, const float* rstd,
+                                    const ColumnWalk& walk, int64_t width) {
+  Channels<N> channels = {};
+  const int64_t column = walk.column<N>();
+  if (column >= walk.C) return channels;
+  load_pack(channels.w, w + column);
+  load_pack(channels.b, b + column);
+  for (int j = 0; j < N; ++j) {
+    const int64_t group = walk.sample() * (walk.C / width) + (column + j) / width;
+    channels.mean[j] = mean[group];
+    channels.rstd[j] = rstd[group];
+  }
+  return channels;
+}
+
+/// Mean and squared deviation of each channel over the pixels of each part.
+template <int N, typename T>
+__global__ void group_norm_parts_kernel(float* parts, const T* x, const ColumnWalk walk) {
+  float sums[2][N] = {}, first[N];
+  const int64_t column = walk.column<N>();
+  if (column < walk.C) load_pack(first, x + walk.begin() * walk.C + column);
+  walk.for_each_row<N>([&](int64_t row) {
+    float v[N];
+    load_pack(v, x + row * walk.C + column);
+    for (int j = 0; j < N; ++j) {
+      const float distance = v[j] - first[j];
+      sums[0][j] += distance;
+      sums[1][j] += distance * distance;
+    }
+  });
+  if (!add_lines(sums, walk)) return;
+  const auto n = static_cast<float>(walk.end() - walk.begin());
+  for (int j = 0; j < N; ++j) {
+    float* const to = parts + walk.part() * 2 * walk.C + column + j;
+    const float mean = sums[0][j] / n;
+    to[0] = first[j] + mean;
+    to[walk.C] = fmaxf(0.f, sums[1][j] - sums[0][j] * mean);
+  }
+}
+
+/// mean and rstd, a block for each group.
+__global__ void __launch_bounds__(kGroupThreads)
+    group_norm_join_kernel(float* mean, float* rstd, const float* parts, const ColumnWalk walk,
+                           int64_t width, float eps) {
+  const int64_t group = blockIdx.x, sample = blockIdx.y;
+  const int64_t size = walk.rows * width;
+  // f(mean, squares, n) of the group's channels in all parts
+  const auto sum_of = [&](const auto& f) {
+    float sum = 0.f;
+    for (int64_t i = threadIdx.x; i < walk.parts * width; i += kGroupThreads) {
+      const int64_t part = i / width, left = walk.rows - part * walk.rows_of_part;
+      const int64_t n = left < walk.rows_of_part ? left : walk.rows_of_part;
+      const float* const at =
+          parts + (sample * walk.parts + part) * 2 * walk.C + group * width + i % width;
+      sum += f(at[0], at[walk.C], static_cast<float>(n));
+    }
+    return block_sum(sum);
+  };
+  const float mu = sum_of([](float m, float, float n) { return n * m; }) / size;
+  const float variance =
+      sum_of([=](float m, float squares, float n) { return squares + n * (m - mu) * (m - mu); }) /
+      size;
+  if (threadIdx.x == 0) {
+    mean[sample * gridDim.x + group] = mu;
+    rstd[sample * gridDim.x + group] = rsqrtf(variance + eps);
+  }
+}
+
+template <int N, ActivationKind act, typename T>
+__global__ void group_norm_forward_kernel(T* y, const T* x, const T* w, const T* b,
+                                          const float* mean, const float* rstd,
+                                          const ColumnWalk walk, int64_t width) {
+  const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
+  const int64_t column = walk.column<N>();
+  walk.for_each_row<N>([&](int64_t row) {
+    float v[N];
+    load_pack(v, x + row * walk.C + column);
+    for (int j = 0; j < N; ++j)
+      v[j] = activate<act>((v[j] - of.mean[j]) * of.rstd[j] * of.w[j] + of.b[j]);
+    store_pack(y + row * walk.C + column, v);
+  });
+}
+
+/// g and xhat of a pack at `at`.
+template <ActivationKind act, int N, typename T>
+SRPO_DEVICE void load_gradient(float (&g)[N], float (&xhat)[N], const T* dy, const T* x, int64_t at,
+                               const Channels<N>& of) {
+  load_pack(g, dy + at);
+  load_pack(xhat, x + at);
+  for (int j = 0; j < N; ++j) {
+    xhat[j] = (xhat[j] - of.mean[j]) * of.rstd[j];
+    g[j] *= activation_derivative<act>(xhat[j] * of.w[j] + of.b[j]);
+  }
+}
+
+/// Sums of g and g * xhat over the pixels of each part.
+template <int N, ActivationKind act, typename T>
+__global__ void group_norm_backward_parts_kernel(float* parts, const T* dy, const T* x, const T* w,
+                                                 const T* b, const float* mean, const float* rstd,
+                                                 const ColumnWalk walk, int64_t width) {
+  const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
+  const int64_t column = walk.column<N>();
+  float sums[2][N] = {};
+  walk.for_each_row<N>([&](int64_t row) {
+    float g[N], xhat[N];
+    load_gradient<act>(g, xhat, dy, x, row * walk.C + column, of);
+    for (int j = 0; j < N; ++j) {
+      sums[0][j] += g[j];
+      sums[1][j] += g[j] * xhat[j];
+    }
+  });
+  store_parts(parts, sums, walk);
+}
+
+__global__ void group_norm_add_parts_kernel(float* dw, float* db, const float* parts, int64_t count,
+                                            int64_t C) {
+  column_sums<1>(
+      count, 2 * C,
+      [=](float (&sums)[1], int64_t part, int64_t c) { sums[0] += parts[part * 2 * C + c]; },
+      [=](const float (&sums)[1], int64_t, int64_t c) {
+        float* const to = c < C ? db : dw;
+        if (to != nullptr) to[c % C] += sums[0];
+      });
+}
+
+/// <w * g> and <w * g * xhat> of each group: means [B, groups, 2].
+template <typename T>
+__global__ void __launch_bounds__(kGroupThreads)
+    group_norm_backward_means_kernel(float* means, const float* parts, const T* w,
+                                     const ColumnWalk walk, int64_t width) {
+  const int64_t group = blockIdx.x, sample = blockIdx.y;
+  Pair sums = {0.f, 0.f};
+  for (int64_t i = threadIdx.x; i < walk.parts * width; i += kGroupThreads) {
+    const int64_t c = group * width + i % width;
+    const float* const at = parts + (sample * walk.parts + i / width) * 2 * walk.C + c;
+    sums.first += float(w[c]) * at[0];
+    sums.second += float(w[c]) * at[walk.C];
+  }
+  sums = block_sum(sums);
+  if (threadIdx.x != 0) return;
+  const int64_t size = walk.rows * width;
+  means[(sample * gridDim.x + group) * 2] = sums.first / size;
+  means[(sample * gridDim.x + group) * 2 + 1] = sums.second / size;
+}
+
+template <int N, ActivationKind act, typename T>
+__global__ void group_norm_backward_x_kernel(T* dx, const T* dy, const T* x, const T* w, const T* b,
+                                             const float* mean, const float* rstd,
+                                             const float* means, const ColumnWalk walk,
+                                             int64_t width) {
+  const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
+  const int64_t column = walk.column<N>();
+  float g_mean[N], g_xhat_mean[N];
+  for (int j = 0; j < N && column < walk.C; ++j) {
+    const int64_t group = walk.sample() * (walk.C / width) + (column + j) / width;
+    g_mean[j] = means[group * 2];
+    g_xhat_mean[j] = means[group * 2 + 1];
+  }
+  walk.for_each_row<N>([&](int64_t row) {
+    float g[N], xhat[N];
+    load_gradient<act>(g, xhat, dy, x, row * walk.C + column, of);
+    for (int j = 0; j < N; ++j)
+      g[j] = of.rstd[j] * (of.w[j] * g[j] - g_mean[j] - xhat[j] * g_xhat_mean[j]);
+    store_pack(dx + row * walk.C + column, g);
+  });
+}
+
+/// Calls f.template operator()<act>().
+template <typename F>
+void visit_silu(bool silu, const F& f) {
+  silu ? f.template operator()<ActivationKind::kSilu>()
+       : f.template operator()<ActivationKind::kNone>();
+}
+
+}  // namespace
+
+void group_norm_forward(const GroupNormForward& op, Stream& stream) {
+  const auto [B, H, W, C] = op.x.sizes<4>();
+  const int64_t groups = op.mean.dim(1), width = C / groups;
+  visit_float(op.x.dtype, [&, B = B, H = H, W = W, C = C]<typename T>() {
+    const bool packed = packs<T>(op.x.pointer, C) && packs<T>(op.y.pointer) &&
+                        packs<T>(op.w.pointer) && packs<T>(op.b.pointer);
+    visit_pack<T>(packed, [&]<int N>() {
+      const ColumnWalk walk = column_walk<N>(B, H * W, C);
+      float* const parts = scratch<float>(stream, B * walk.parts * 2 * C);
+      launch(group_norm_parts_kernel<N, T>, walk_config<N, 2>(walk, stream), parts, op.x.data<T>(),
+             walk);
+      launch(group_norm_join_kernel,
+             {.grid = {groups, B}, .block = kGroupThreads, .stream = stream}, op.mean.data<float>(),
+             op.rstd.data<float>(), parts, walk, width, op.eps);
+      visit_silu(op.silu, [&]<ActivationKind act>() {
+        launch(group_norm_forward_kernel<N, act, T>, walk_config<N>(walk, stream), op.y.data<T>(),
+               op.x.data<T>(), op.w.data<T>(), op.b.data<T>(), op.mean.data<float>(),
+               op.rstd.data<float>(), walk, width);
+      });
+    });
+  });
+}
+
+void group_norm_backward(const GroupNormBackward& op, Stream& stream) {
+  const auto [B, H, W, C] = op.x.sizes<4>();
+  const int64_t groups = op.mean.dim(1), width = C / groups;
+  const auto run = [&, B = B, H = H, W = W, C = C]<typename T, int N, ActivationKind act>() {
+    const T *dy = op.dy.data<T>(), *x = op.x.data<T>(), *w = op.w.data<T>(), *b = op.b.data<T>();
+    const float *mean = op.mean.data<float>(), *rstd = op.rstd.data<float>();
+    const ColumnWalk walk = column_walk<N>(B, H * W, C);
+    float* const parts = scratch<float>(stream, B * walk.parts * 2 * C);
+    launch(group_norm_backward_parts_kernel<N, act, T>, walk_config<N, 2>(walk, stream), parts, dy,
+           x, w, b, mean, rstd, walk, width);
+    if (op.dw || op.db)
+      launch(group_norm_add_parts_kernel, column_config<1>(1, 2 * C, stream), op.dw.data<float>(),
+             op.db.data<float>(), parts, B * walk.parts, C);
+    if (!op.dx) return;
+    float* const means = scratch<float>(stream, B * groups * 2);
+    launch(group_norm_backward_means_kernel<T>,
+           {.grid = {groups, B}, .block = kGroupThreads, .stream = stream}, means, parts, w, walk,
+           width);
+    launch(group_norm_backward_x_kernel<N, act, T>, walk_config<N>(walk, stream), op.dx.data<T>(),
+           dy, x, w, b, mean, rstd, means, walk, width);
+  };
+  visit_float(op.x.dtype, [&, C = C]<typename T>() {
+    const bool packed = packs<T>(op.x.pointer, C) && packs<T>(op.dy.pointer) &&
+                        packs<T>(op.dx.pointer) && packs<T>(op.w.pointer) && packs<T>(op.b.pointer);
+    visit_pack<T>(packed, [&]<int N>() {
+      visit_silu(op.silu, [&]<ActivationKind act>() { run.template operator()<T, N, act>(); });
+    });
+  });
+}
+
+}  // namespace srpo::cuda
