@@ -1,13 +1,15 @@
 // Builds the addon: the ladder that `npm install` climbs (with --soft, which never fails an install) and
 // that the first command climbs where the install could not.
 //
-//   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force] [--emulated]
+//   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force] [--emulated] [--cuda]
 //
 //   c++ and cmake                      cmake-js
 //   c++, make and python3, no cmake    node-gyp, the cpu column
 //   no compiler                        nothing; build/why-not.txt says so, for doctor and the loader
 //
 // --emulated builds the emulated device's library too, which no install does; it needs cmake.
+// --cuda builds the cuda column into the addon; so does an install where there is a GPU. It needs cmake and
+// nvcc; without nvcc the cpu column is built alone.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, cpSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -23,7 +25,7 @@ const stampFile = path.join(build, "stamp.txt");
 const whyNot = path.join(build, "why-not.txt");
 const addon = path.join(build, "Release", "srpo_native.node");
 const asked = new Set(process.argv.slice(2));
-const known = new Set(["--soft", "--werror", "--sanitize", "--force", "--emulated"]);
+const known = new Set(["--soft", "--werror", "--sanitize", "--force", "--emulated", "--cuda"]);
 for (const flag of asked)
   if (!known.has(flag)) {
     console.error(`build-native: expected ${[...known].join(", ")}, got ${flag}`);
@@ -31,6 +33,9 @@ for (const flag of asked)
   }
 
 const has = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+let cuda = (asked.has("--cuda") || existsSync("/dev/nvidiactl")) && has("nvcc");
+if (asked.has("--cuda") && !cuda)
+  console.error("srpo-native: nvcc was not found: the addon is built without the cuda column");
 const jobs = String(os.availableParallelism());
 const problems = [];
 
@@ -63,6 +68,7 @@ function nodeFolder() {
 
 function withCmake() {
   const options = [
+    `--CDSRPO_CUDA=${cuda ? "ON" : "OFF"}`,
     asked.has("--werror") && "--CDSRPO_WERROR=ON",
     asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
   ].filter(Boolean);
@@ -71,7 +77,7 @@ function withCmake() {
   return (
     run("cmake-js/bin/cmake-js", compile) &&
     (!asked.has("--emulated") ||
-      run("cmake-js/bin/cmake-js", [...compile, "--target", "srpo_emulated"]))
+      run("cmake-js/bin/cmake-js", [...compile, "--target", "srpo_emulation"]))
   );
 }
 
@@ -108,10 +114,11 @@ function lock() {
 if (process.env.SRPO_SKIP_BUILD) process.exit(0);
 const flags = ["--werror", "--sanitize"].filter((flag) => asked.has(flag));
 const now = [
-  fingerprint(root, ["cpp", "cuda", "CMakeLists.txt", "binding.gyp"]),
+  fingerprint(root, ["cpp", "cuda", "test/cuda", "CMakeLists.txt", "binding.gyp"]),
   process.platform,
   process.arch,
   ...flags,
+  ...(cuda ? ["--cuda"] : []),
 ].join(" ");
 const emulated = path.join(build, "Release", "srpo_emulated.so");
 const emulatedStamp = path.join(build, "stamp-emulated.txt");
@@ -128,8 +135,14 @@ if (!has("c++")) {
   problems.push("no C++ compiler (c++) was found; on Debian: apt-get install g++ make python3");
 } else {
   const cmake = has("cmake");
-  if (cmake) done = withCmake();
-  else if (asked.has("--emulated")) problems.push("the emulated device needs cmake to be built");
+  if (cmake) {
+    done = withCmake();
+    if (!done && cuda && !asked.has("--cuda")) {
+      // A GPU is no reason to have no addon: the cpu column alone.
+      cuda = false;
+      done = withCmake();
+    }
+  } else if (asked.has("--emulated")) problems.push("the emulated device needs cmake to be built");
   else if (has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
   if (!done && !cmake) problems.push("neither cmake, nor make with python3, built the addon");
 }

@@ -4,13 +4,12 @@
 
 #include "cpp/binding/register.h"
 #include "cpp/core/runtime.h"
-#include "cpp/cpu/device.h"
 
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   static std::once_flag once;
-  std::call_once(once, [] { srpo::cpu::register_device(); });
+  std::call_once(once, [] { srpo::binding::open_devices(); });
   srpo::enter_environment();
   env.AddCleanupHook([] { srpo::leave_environment(); });
   using namespace srpo::binding;
@@ -18,6 +17,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_tensor(env, exports);
   register_wait(env, exports);
   register_runtime(env, exports);
+  register_devices(env, exports);
   register_elementwise(env, exports);
   register_recovery(env, exports);
   register_resample(env, exports);

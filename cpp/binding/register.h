@@ -3,11 +3,15 @@
 
 namespace srpo::binding {
 
+/// Registers the devices that this build has; once a process.
+void open_devices();
+
 // One a file: each adds its functions to the addon's exports.
 void register_errors(Napi::Env env, Napi::Object exports);
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_wait(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Env env, Napi::Object exports);
+void register_devices(Napi::Env env, Napi::Object exports);
 void register_elementwise(Napi::Env env, Napi::Object exports);
 void register_recovery(Napi::Env env, Napi::Object exports);
 void register_resample(Napi::Env env, Napi::Object exports);

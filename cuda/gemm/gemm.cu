@@ -20,6 +20,7 @@ constexpr int kPadded = kTile + 4;       // another bank for each row of a panel
 
 struct Panels {
   float a[kPanel][kPadded], b[kPanel][kPadded];
+  float sums[kTile][kPadded];
 };
 
 /// A [kTile, kPanel] part of an operand, transposed; zeros outside of rows x columns. Neighbouring
@@ -76,10 +77,17 @@ __global__ void __launch_bounds__(kThreads)
           sums[i][j] += panels.a[step][i0 + i] * panels.b[step][j0 + j];
     block_barrier();  // the next panel is written where this one is read
   }
+  // By way of shared memory: the epilogue is compiled once, not for each of a thread's sums, and
+  // neighbouring threads write neighbouring elements.
   for (int i = 0; i < kEach; ++i)
-    for (int j = 0; j < kEach; ++j)
-      if (row + i0 + i < M && column + j0 + j < N)
-        store<Out>(output, row + i0 + i, column + j0 + j, batch, sums[i][j]);
+    for (int j = 0; j < kEach; ++j) panels.sums[i0 + i][j0 + j] = sums[i][j];
+  block_barrier();
+#pragma unroll 1
+  for (int i = static_cast<int>(threadIdx.x); i < kTile * kTile; i += kThreads) {
+    const int r = i / kTile, c = i % kTile;
+    if (row + r < M && column + c < N)
+      store<Out>(output, row + r, column + c, batch, panels.sums[r][c]);
+  }
 }
 
 }  // namespace

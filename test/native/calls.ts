@@ -54,6 +54,7 @@ export const calls: Record<string, Call> = {
   scopeRelease: (d) => [[tensor([2], d)]],
   synchronize: () => ["cpu"],
   hasDevice: () => ["cpu"],
+  cudaText: () => [],
   openEmulated: () => ["/nowhere/srpo_emulated.so"],
   emulatedSeed: () => [1],
   cpuSetThreads: () => [2],

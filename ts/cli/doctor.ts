@@ -64,7 +64,13 @@ async function addon(): Promise<Finding[]> {
       ...(missing.length > 0 ? { advice: `missing: ${missing.join(", ")}` } : {}),
     },
     emulated(native, openEmulated()),
-    { what: "device cuda:0", found: native.hasDevice("cuda:0") ? "there" : "not in this build" },
+    {
+      what: "device cuda",
+      found: native.cudaText().replaceAll("\n", "; "),
+      ...(native.hasDevice("cuda:0")
+        ? {}
+        : { advice: "npm run build:cuda, on a machine with nvcc" }),
+    },
   ];
 }
 

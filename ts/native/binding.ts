@@ -55,6 +55,8 @@ export interface Binding {
 
   // runtime.cpp
   hasDevice(device: string): boolean;
+  /** What the cuda device is, a line a card, or why there is none. */
+  cudaText(): string;
   /** Makes the emulated device, from its library. */
   openEmulated(path: string): void;
   /** Other schedules of the emulated device from here on. */

@@ -1,0 +1,31 @@
+#include "cuda/common/launch.cuh"
+#include "cuda/common/shared.cuh"
+#include "cuda/runtime/check.h"
+
+namespace srpo::cuda {
+
+void launch_kernel(const void* kernel, const LaunchConfig& config, void** parameters) {
+  check_grid(config.grid);
+  constexpr size_t kWithoutAsking = 48 << 10;
+  if (config.shared > kWithoutAsking)
+    CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(config.shared)));
+  const auto extent = [](const Extent& e) {
+    return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
+  };
+  cudaLaunchAttribute cluster;
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {static_cast<unsigned>(config.cluster.x),
+                            static_cast<unsigned>(config.cluster.y),
+                            static_cast<unsigned>(config.cluster.z)};
+  cudaLaunchConfig_t how = {};
+  how.gridDim = extent(config.grid);
+  how.blockDim = extent(config.block);
+  how.dynamicSmemBytes = config.shared;
+  how.stream = static_cast<cudaStream_t>(config.stream.native());
+  how.attrs = &cluster;
+  how.numAttrs = config.cluster.x * config.cluster.y * config.cluster.z > 1 ? 1 : 0;
+  CUDA_CHECK(cudaLaunchKernelExC(&how, kernel, parameters));
+}
+
+}  // namespace srpo::cuda

@@ -1,0 +1,75 @@
+// The tests of cuda/common itself, as a program: emulated it runs everywhere, built by nvcc on a card.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cpp/core/error.h"
+#include "cpp/core/stream.h"
+#include "cuda/common/launch.cuh"
+
+namespace srpo::cuda::test {
+
+/// Memory that host and kernel see.
+template <typename T>
+class Buffer {
+ public:
+  explicit Buffer(size_t n, T fill = T{}) : size_(n) {
+#ifdef __CUDACC__
+    if (cudaMallocManaged(&data_, n * sizeof(T)) != cudaSuccess)
+      throw Error("ERR_OUT_OF_MEMORY", "test: no managed memory");
+#else
+    data_ = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
+#endif
+    for (size_t i = 0; i < n; ++i) data_[i] = fill;
+  }
+  ~Buffer() {
+#ifdef __CUDACC__
+    cudaFree(data_);
+#else
+    std::free(data_);
+#endif
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  T* get() { return data_; }
+  T& operator[](size_t i) { return data_[i]; }
+  size_t size() const { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_;
+};
+
+/// Numbers in [-1, 1], always the same for a seed.
+inline float number(uint64_t seed, uint64_t i) {
+  uint64_t z = (seed << 32 ^ i) * 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return static_cast<float>(static_cast<int32_t>((z ^ (z >> 31)) >> 32)) * 0x1p-31f;
+}
+inline void fill(Buffer<bfloat16>& buffer, uint64_t seed) {
+  for (size_t i = 0; i < buffer.size(); ++i) buffer[i] = bfloat16(number(seed, i));
+}
+
+/// Throws unless the condition holds.
+inline void expect(bool holds, const std::string& what) {
+  if (!holds) throw Error("ERR_TEST", what);
+}
+
+struct Case {
+  std::string name;
+  std::function<void(Stream&)> run;
+  bool defect = false;  // a planted defect: passes if it is caught
+};
+
+void add_primitives(std::vector<Case>& cases);
+void add_copies(std::vector<Case>& cases);
+void add_products(std::vector<Case>& cases);
+
+/// Waits for what was launched; throws what a kernel did wrong.
+void finish(Stream& stream);
+
+}  // namespace srpo::cuda::test

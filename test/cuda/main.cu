@@ -1,0 +1,96 @@
+// conformance [--seeds N] [part of a name]: a line a case, exit 1 if one failed.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "test/cuda/harness.h"
+
+namespace srpo::cuda::test {
+namespace {
+
+#ifdef __CUDACC__
+constexpr DeviceKind kKind = DeviceKind::kCuda;
+#else
+constexpr DeviceKind kKind = DeviceKind::kEmulated;
+#endif
+
+/// Kernels started here run on the default stream, at once.
+class PlainStream : public Stream {
+ public:
+  Device device() const override { return {kKind, 0}; }
+  void submit(const char*, std::function<void()> work) override { work(); }
+  void when_done(std::function<void(std::exception_ptr)> done) override { done(nullptr); }
+  void copy_to_host(void* host, const void* device, size_t n) override {
+    std::memcpy(host, device, n);
+  }
+  void copy_from_host(void* device, const void* host, size_t n) override {
+    std::memcpy(device, host, n);
+  }
+  void copy(void* to, const void* from, size_t n) override { std::memmove(to, from, n); }
+  void zero(void* device, size_t n) override { std::memset(device, 0, n); }
+  void* scratch(size_t, const void*) override { throw Error("ERR_TEST", "no scratch here"); }
+};
+
+/// Empty if the case passed, else why not.
+std::string failure_of(const Case& c, Stream& stream) {
+  try {
+    c.run(stream);
+    finish(stream);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+int run(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  int seeds = 1;
+  const char* part = "";
+  for (int i = 1; i < argc; ++i)
+    if (std::strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
+      seeds = std::atoi(argv[++i]);
+    else
+      part = argv[i];
+  std::vector<Case> cases;
+  add_primitives(cases);
+  add_copies(cases);
+  add_products(cases);
+  PlainStream stream;
+  int passed = 0, failed = 0;
+  for (const Case& c : cases) {
+    if (c.name.find(part) == std::string::npos) continue;
+    if (c.defect && kKind == DeviceKind::kCuda) continue;  // a planted deadlock would be a real one
+    std::string first;
+    int caught = 0;
+    for (int seed = 1; seed <= seeds; ++seed) {
+#ifndef __CUDACC__
+      emulation::set_seed(static_cast<uint64_t>(seed));
+#endif
+      const std::string failure = failure_of(c, stream);
+      caught += failure.empty() ? 0 : 1;
+      if (first.empty()) first = failure;
+    }
+    // A defect must show under every schedule or nearly: here, under most of them.
+    const bool ok = c.defect ? 2 * caught > seeds : caught == 0;
+    ++(ok ? passed : failed);
+    std::printf("%s %s%s%.300s\n", ok ? "ok  " : "FAIL", c.name.c_str(), first.empty() ? "" : ": ",
+                first.c_str());
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void finish(Stream&) {
+#ifdef __CUDACC__
+  const cudaError_t status = cudaDeviceSynchronize();
+  if (status != cudaSuccess) throw Error("ERR_CUDA", cudaGetErrorString(status));
+#endif
+}
+
+}  // namespace srpo::cuda::test
+
+int main(int argc, char** argv) {
+  return srpo::cuda::test::run(argc, argv);
+}
