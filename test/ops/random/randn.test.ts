@@ -107,6 +107,11 @@ forEachDevice("randn", (test, device) => {
     }
   });
 
+  test("no two purposes share a number", () => {
+    const numbers = Object.values(purposes);
+    assert.equal(new Set(numbers).size, numbers.length);
+  });
+
   test("bfloat16 is the float32 number, rounded", async () => {
     const options = { ...key, device };
     const full = await randn([333], options).read();

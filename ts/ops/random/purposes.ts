@@ -25,8 +25,6 @@ export const purposes = {
   choice: 9,
   /** Random sides or crops of images. */
   augmentation: 10,
-  /** Which way an updated bfloat16 weight is rounded (AdamW). */
-  rounding: 11,
   /** Geometry, colour and texture of a scene of the micro world; step is its split, sample its number. */
   microScene: 11,
   /** What a block of such scenes shows; step is the split and the attribute, sample the block. */
@@ -39,4 +37,6 @@ export const purposes = {
   pretrainNoise: 15,
   /** Where the noisy steps of a rollout begin (Flow-GRPO-Fast), one a prompt. */
   sdeWindow: 16,
+  /** Which way an updated bfloat16 weight is rounded (AdamW). */
+  rounding: 17,
 } as const;
