@@ -39,6 +39,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./sample.js")).sampleCommand,
   },
   {
+    name: "score",
+    summary: "pictures and prompts to a table of rewards",
+    load: async () => (await import("./score.js")).scoreCommand,
+  },
+  {
     name: "verify",
     summary: "replays golden fixtures: are this machine's numbers right?",
     load: async () => (await import("./verify.js")).verifyCommand,

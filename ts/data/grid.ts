@@ -33,3 +33,55 @@ export function gridOf(pictures: readonly Picture[], columns: number, gap = 2): 
   });
   return { width, height, rgb };
 }
+
+/** What a grid's file says of it, so that its pictures can be told apart again; see `gridText`. */
+export interface GridText {
+  /** One a picture. */
+  prompts: readonly string[];
+  width: number;
+  height: number;
+  columns: number;
+}
+
+/** A grid's description as text entries of its PNG. */
+export function gridText({ prompts, width, height, columns }: GridText): Record<string, string> {
+  return { prompts: JSON.stringify(prompts), cells: `${width}x${height}, ${columns} a row` };
+}
+
+/** The description in a PNG's text entries; undefined if it is no grid. */
+export function readGridText(text: Readonly<Record<string, string>>): GridText | undefined {
+  const [, width, height, columns] =
+    /^(\d{1,5})x(\d{1,5}), (\d{1,3}) a row$/.exec(text.cells ?? "") ?? [];
+  if (text.prompts === undefined || columns === undefined) return undefined;
+  let prompts: unknown;
+  try {
+    prompts = JSON.parse(text.prompts);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(prompts) || !prompts.every((prompt) => typeof prompt === "string"))
+    return undefined;
+  return { prompts, width: Number(width), height: Number(height), columns: Number(columns) };
+}
+
+/** The pictures that `gridOf` put together; undefined if they would not fill it. */
+export function cellsOf(
+  grid: Picture,
+  { prompts, width, height, columns }: GridText,
+  gap = 2,
+): Picture[] | undefined {
+  const across = Math.min(columns, prompts.length);
+  const down = Math.ceil(prompts.length / across);
+  if (across * (width + gap) - gap !== grid.width || down * (height + gap) - gap !== grid.height)
+    return undefined;
+  return prompts.map((_, i) => {
+    const left = (i % across) * (width + gap);
+    const top = Math.floor(i / across) * (height + gap);
+    const rgb = new Uint8Array(width * height * 3);
+    for (let y = 0; y < height; ++y) {
+      const from = ((top + y) * grid.width + left) * 3;
+      rgb.set(grid.rgb.subarray(from, from + width * 3), y * width * 3);
+    }
+    return { width, height, rgb };
+  });
+}

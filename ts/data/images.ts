@@ -24,6 +24,11 @@ interface RawSharp {
 
 const kinds = new Set([".png", ".jpg", ".jpeg", ".webp"]);
 
+/** Those of a folder's names that are pictures', sorted. */
+export function pictureNames(names: readonly string[]): string[] {
+  return names.filter((name) => kinds.has(path.extname(name).toLowerCase())).toSorted();
+}
+
 /**
  * The pictures of a folder, sorted by name, each with the caption in the .txt file of its name.
  *
@@ -32,9 +37,7 @@ const kinds = new Set([".png", ".jpg", ".jpeg", ".webp"]);
 export function listImages(folder: string): CaptionedImage[] {
   if (!existsSync(folder))
     throw new SrpoError("ERR_CONFIG", `images: expected a folder, got none at ${folder}`);
-  const names = readdirSync(folder)
-    .filter((name) => kinds.has(path.extname(name).toLowerCase()))
-    .toSorted();
+  const names = pictureNames(readdirSync(folder));
   if (names.length === 0)
     throw new SrpoError(
       "ERR_CONFIG",

@@ -100,17 +100,10 @@ function unfilter(data: Uint8Array, height: number, stride: number, step: number
   }
 }
 
-/**
- * Reads a PNG of 8 or 16 bits, grey or RGB, with or without alpha (which is dropped), not interlaced.
- *
- * @param file - what messages call it
- * @throws SrpoError ERR_IMAGE that names what is wrong
- */
-export function decodePng(bytes: Uint8Array, file = "png"): Picture {
+/** The parts of a PNG up to its end, each with a sound checksum. */
+function* chunksOf(bytes: Uint8Array, file: string): Generator<{ type: string; data: Buffer }> {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!all.subarray(0, 8).equals(signature)) refuse(file, "a PNG file", "another kind of file");
-  let header: Buffer | undefined;
-  const parts: Buffer[] = [];
   for (let at = 8; ;) {
     if (at + 12 > all.length) refuse(file, "a whole PNG", "one that ends early");
     const length = all.readUInt32BE(at);
@@ -119,10 +112,44 @@ export function decodePng(bytes: Uint8Array, file = "png"): Picture {
     const data = all.subarray(at + 8, at + 8 + length);
     if (crc32(all.subarray(at + 4, at + 8 + length)) !== all.readUInt32BE(at + 8 + length))
       refuse(file, `a sound ${type} part`, "one with a wrong checksum");
+    if (type === "IEND") return;
+    yield { type, data };
+    at += 12 + length;
+  }
+}
+
+/**
+ * A PNG's text entries by their keys, as `encodePng` writes them; compressed ones are left out.
+ *
+ * @throws SrpoError ERR_IMAGE that names what is wrong
+ */
+export function pngText(bytes: Uint8Array, file = "png"): Readonly<Record<string, string>> {
+  const entries: [string, string][] = [];
+  for (const { type, data } of chunksOf(bytes, file)) {
+    const end = data.indexOf(0);
+    if (end < 1) continue;
+    const key = data.toString("latin1", 0, end);
+    if (type === "tEXt") entries.push([key, data.toString("latin1", end + 1)]);
+    // Two bytes say how it is packed, then language and translated key, each ended by a zero.
+    if (type !== "iTXt" || data[end + 1] !== 0) continue;
+    const text = data.indexOf(0, data.indexOf(0, end + 3) + 1) + 1;
+    if (text > end + 3) entries.push([key, data.toString("utf8", text)]);
+  }
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Reads a PNG of 8 or 16 bits, grey or RGB, with or without alpha (which is dropped), not interlaced.
+ *
+ * @param file - what messages call it
+ * @throws SrpoError ERR_IMAGE that names what is wrong
+ */
+export function decodePng(bytes: Uint8Array, file = "png"): Picture {
+  let header: Buffer | undefined;
+  const parts: Buffer[] = [];
+  for (const { type, data } of chunksOf(bytes, file)) {
     if (type === "IHDR") header = data;
     if (type === "IDAT") parts.push(data);
-    if (type === "IEND") break;
-    at += 12 + length;
   }
   if (header === undefined || header.length !== 13) refuse(file, "a header", "none");
   const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];

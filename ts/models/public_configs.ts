@@ -58,3 +58,15 @@ export const hfClipVitHConfigJson = {
     patch_size: 14,
   },
 } as const;
+
+/** google/siglip-so400m-patch14-384, its image tower: Aesthetic Predictor v2.5's. */
+export const so400mConfigJson = {
+  hidden_size: 1152,
+  intermediate_size: 4304,
+  num_hidden_layers: 27,
+  num_attention_heads: 16,
+  image_size: 384,
+  patch_size: 14,
+  hidden_act: "gelu_pytorch_tanh",
+  layer_norm_eps: 1e-6,
+} as const;

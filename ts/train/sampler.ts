@@ -1,5 +1,6 @@
 import path from "node:path";
 import { replaceFile } from "../checkpoint/durable.js";
+import { gridText } from "../data/grid.js";
 import { encodePng } from "../data/png.js";
 import { noGrad } from "../autograd/tape.js";
 import { concat, purposes, randn } from "../ops/index.js";
@@ -10,7 +11,7 @@ import { stepName } from "../checkpoint/folder.js";
 import type { TrainConfig } from "./config.js";
 import type { MetricsLog } from "./metrics.js";
 import type { RunFolder } from "./run_folder.js";
-import { gridOfImages, sampleImages } from "./samples.js";
+import { gridColumns, gridOfImages, sampleImages } from "./samples.js";
 import type { Setup } from "./setup.js";
 
 /** Draws a run's sample grids: the same prompts and the same noise at every step. */
@@ -56,7 +57,16 @@ export class Sampler {
       );
     }
     const grid = await gridOfImages(noGrad(() => concat(images, 0)));
-    const png = encodePng(grid, { Software: "srpo-native", step: String(step) });
+    const { width, height } = this.config;
+    const prompts = Array.from(
+      { length: sampleCount },
+      (_, i) => sampleData.captions[i % sampleData.size]!,
+    );
+    const png = encodePng(grid, {
+      Software: "srpo-native",
+      step: String(step),
+      ...gridText({ prompts, width, height, columns: gridColumns(sampleCount) }),
+    });
     await replaceFile(this.fileOf(step), (sink) => sink.write(png));
     metrics.picture(step, "samples", grid.width, grid.height, png);
   }

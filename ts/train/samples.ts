@@ -35,8 +35,13 @@ export async function sampleImages(
   return scope.keep(noGrad(() => pictureOf(decoder, clean)));
 }
 
+/** Columns of a grid of so many pictures: about a square. */
+export function gridColumns(count: number): number {
+  return Math.ceil(Math.sqrt(count));
+}
+
 /** Pictures [B, H, W, 3] as one, in about a square. */
 export async function gridOfImages(images: Tensor): Promise<Picture> {
   const pictures = await picturesOf(images);
-  return gridOf(pictures, Math.ceil(Math.sqrt(pictures.length)));
+  return gridOf(pictures, gridColumns(pictures.length));
 }
