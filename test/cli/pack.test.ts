@@ -43,7 +43,7 @@ test("has all that it needs, and nothing of the tests", () => {
   call("tar", ["-xzf", at(packed.filename)], at("elsewhere"));
 });
 
-test("unpacked elsewhere: doctor, init, train, bench, and the library", () => {
+test("unpacked elsewhere: doctor, demo, init, train, bench, and the library", () => {
   const home = at("elsewhere");
   const own = path.join(home, "package");
   const modules = path.join(home, "node_modules");
@@ -63,6 +63,9 @@ test("unpacked elsewhere: doctor, init, train, bench, and the library", () => {
     call(process.execPath, [path.join(modules, "srpo-native/bin/srpo-native.js"), ...args], home);
   assert.ok(us("doctor").includes(path.join(own, addon)));
   us("verify");
+  const tiny = ["--updates", "1", "--prompts", "2", "--pictures", "1", "--look-every", "0"];
+  assert.match(us("demo", ...tiny), /^realism +[\d.]+ % +[\d.]+ %/m);
+  assert.ok(existsSync(path.join(home, "runs/demo/report.html")));
   us("init", "micro", "micro");
   us("train", ...small, "--model", "micro", "--steps", "1", "--out", "run");
   assert.ok(existsSync(path.join(home, "run/checkpoints/step-000001/manifest.json")));
