@@ -6,7 +6,7 @@ import { rowSheet } from "../../report/sheet.js";
 import { originOf } from "../../train/origin.js";
 import { flatFigures } from "../evaluation/figures.js";
 import { runArm } from "./arm.js";
-import { comparePage, rowsOf, type Comparison } from "./compare_page.js";
+import { comparePage, partsOf, rowsOf, type Comparison } from "./compare_page.js";
 import { meanAndDeviation } from "./figures.js";
 import type { Lab } from "./lab.js";
 import type { ArmResult } from "./result.js";
@@ -68,7 +68,7 @@ export function compareJson({ origin, seeds, arms }: Comparison): object {
 }
 
 /**
- * Runs what is not yet there, and writes compare.json, methods.png and report.html.
+ * Runs what is not yet there, and writes compare.json, methods.png, ablations.png and report.html.
  *
  * @returns undefined if the signal came first: call it again to go on
  */
@@ -83,10 +83,10 @@ export async function compare(lab: Lab, run: CompareRun): Promise<Comparison | u
   const write = (name: string, bytes: Buffer) =>
     replaceFile(path.join(lab.place, name), (sink) => sink.write(bytes));
   await write("compare.json", Buffer.from(`${JSON.stringify(compareJson(comparison), null, 2)}\n`));
-  await write(
-    "methods.png",
-    encodePng(rowSheet(rowsOf(comparison), 2), { Software: "srpo-native" }),
-  );
+  for (const part of partsOf(comparison)) {
+    const sheet = rowSheet(rowsOf(part.arms), 2);
+    await write(`${part.name}.png`, encodePng(sheet, { Software: "srpo-native" }));
+  }
   await write("report.html", Buffer.from(comparePage(comparison)));
   return comparison;
 }

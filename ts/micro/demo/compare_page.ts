@@ -19,31 +19,40 @@ export interface Comparison {
   arms: readonly { arm: Arm; results: readonly ArmResult[] }[];
 }
 
-const shownColumns = 8;
+const shownColumns = 6;
 
-/** A table a group: the methods, and SRPO with parts changed beneath the base model and SRPO itself. */
-export function tablesOf({ arms }: Comparison): { heading: string; table: Table }[] {
-  const named = (list: Comparison["arms"]) =>
-    list.map(({ arm, results }) => ({ title: arm.title, results }));
+/**
+ * The arms of each part: the methods, and SRPO with parts changed, beneath the base model and SRPO itself. A part
+ * without arms of its own is left out.
+ */
+export function partsOf({
+  arms,
+}: Comparison): { name: Arm["group"]; heading: string; arms: Comparison["arms"] }[] {
   const of = (group: Arm["group"]) => arms.filter(({ arm }) => arm.group === group);
-  const srpo = (list: Comparison["arms"]) =>
-    new Set(list.flatMap(({ arm }, i) => (arm.name === "srpo" ? [i] : [])));
-  const methods = of("methods");
-  const ablations = of("ablations");
+  const [methods, ablations] = [of("methods"), of("ablations")];
   const whole = methods.filter(({ arm }) => arm.name === "base" || arm.name === "srpo");
-  const second = [...whole, ...ablations];
-  return [
-    ...(methods.length > 0
-      ? [{ heading: "Methods", table: methodTable(named(methods), srpo(methods)) }]
-      : []),
-    ...(ablations.length > 0
-      ? [{ heading: "SRPO with parts changed", table: methodTable(named(second), srpo(second)) }]
-      : []),
+  const parts = [
+    { name: "methods" as const, heading: "Methods", arms: methods },
+    {
+      name: "ablations" as const,
+      heading: "SRPO with parts changed",
+      arms: [...whole, ...ablations],
+    },
   ];
+  return parts.filter(({ name }) => of(name).length > 0);
+}
+
+/** A table a part. */
+export function tablesOf(comparison: Comparison): { heading: string; table: Table }[] {
+  return partsOf(comparison).map(({ heading, arms }) => {
+    const named = arms.map(({ arm, results }) => ({ title: arm.title, results }));
+    const strong = new Set(arms.flatMap(({ arm }, i) => (arm.name === "srpo" ? [i] : [])));
+    return { heading, table: methodTable(named, strong) };
+  });
 }
 
 /** A row a method, its first seed; a column a prompt. */
-export function rowsOf({ arms }: Comparison): PictureRows {
+export function rowsOf(arms: Comparison["arms"]): PictureRows {
   const captions = arms[0]?.results[0]?.captions.slice(0, shownColumns) ?? [];
   return {
     captions,
@@ -54,11 +63,8 @@ export function rowsOf({ arms }: Comparison): PictureRows {
   };
 }
 
-function curves({ arms }: Comparison, group: Arm["group"]): Content {
-  const drawn = arms.filter(
-    ({ arm, results }) =>
-      (arm.group === group || arm.name === "srpo") && results[0]!.curve.length > 1,
-  );
+function curves(arms: Comparison["arms"]): Content {
+  const drawn = arms.filter(({ results }) => results[0]!.curve.length > 1);
   if (drawn.length === 0) return undefined;
   const chart = (title: string, value: (point: CurvePoint) => number, include: number[] = []) =>
     lineChart({
@@ -97,10 +103,11 @@ export function comparePage(comparison: Comparison): string {
       section(
         "Pictures",
         html`<p>The first prompts of the split, none chosen; seed ${seeds[0]}.</p>`,
-        pictureRows(rowsOf(comparison)),
+        pictureRows(rowsOf(arms)),
       ),
-      section("Over the updates: methods", curves(comparison, "methods")),
-      section("Over the updates: SRPO with parts changed", curves(comparison, "ablations")),
+      partsOf(comparison).map((part) =>
+        section(`Over the updates: ${part.heading}`, curves(part.arms)),
+      ),
       section(
         "Settings",
         facts([
