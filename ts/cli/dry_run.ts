@@ -6,6 +6,8 @@ import { stringify } from "yaml";
 import { EmbeddingFolder } from "../data/embeddings.js";
 import { listImages } from "../data/images.js";
 import { SrpoError } from "../native/error.js";
+import { isFolder } from "../models/part_config.js";
+import { baseFolder } from "../models/pipeline/places.js";
 import { native } from "../native/binding.js";
 import { builtInModel, isBuiltIn, modelsOf, type PlannedModels } from "../plan/models.js";
 import { nearestThatFits } from "../plan/nearest.js";
@@ -90,15 +92,19 @@ function checkOptions(config: TrainConfig): void {
 
 const weights = /\.(?:safetensors|bin|pt|pth)$/;
 
-/** Folders of a run in which no weights lie yet. */
-function withoutWeights({ model, reward, embeddings }: TrainConfig): string[] {
+/** Folders of a run in which no weights lie yet; a file is its own weights. */
+function withoutWeights({ model, base, reward, embeddings }: TrainConfig): string[] {
+  const root = baseFolder({ model: model!, base });
   const texts = embeddings === undefined ? ["text_encoder", "text_encoder_2"] : [];
   const folders = [
-    ...["transformer", "vae", ...texts].map((part) => path.join(model!, part)),
-    reward ?? path.join(model!, "reward"),
+    ...(isFolder(model!) ? ["transformer", "vae", ...texts] : []).map((part) =>
+      path.join(root, part),
+    ),
+    reward ?? path.join(root, "reward"),
   ];
   return folders.filter(
-    (folder) => !existsSync(folder) || !readdirSync(folder).some((name) => weights.test(name)),
+    (place) =>
+      !existsSync(place) || (isFolder(place) && !readdirSync(place).some((n) => weights.test(n))),
   );
 }
 

@@ -1,6 +1,7 @@
 // The sizes of a run's models, without their weights: from the config files of its folders, or built in.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { openTensors } from "../checkpoint/sharded.js";
 import { isObject, readJson } from "../checkpoint/strict_json.js";
 import {
   autoencoderConfig,
@@ -15,6 +16,14 @@ import {
   type TwoTowerConfig,
 } from "../models/clip/config.js";
 import { fluxConfig, fluxDev, type FluxConfig } from "../models/flux/config.js";
+import { inferFluxConfig } from "../models/flux/infer.js";
+import { isFolder } from "../models/part_config.js";
+import { baseFolder } from "../models/pipeline/places.js";
+import {
+  clipLConfigJson,
+  openClipVitHConfigJson,
+  t5XxlConfigJson,
+} from "../models/public_configs.js";
 import { t5Config, type T5Config } from "../models/t5/config.js";
 import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "../train/config.js";
@@ -35,59 +44,14 @@ export interface PlannedModels {
 }
 
 /** CLIP ViT-H/14: HPSv2.1, PickScore and LAION's differ in their weights, not in their sizes. */
-const vitH: TwoTowerConfig = {
-  embedding: 1024,
-  text: {
-    width: 1024,
-    layers: 24,
-    heads: 16,
-    mlp: 4096,
-    act: "gelu-erf",
-    eps: 1e-5,
-    vocabulary: 49408,
-    positions: 77,
-    endToken: 49407,
-  },
-  vision: {
-    width: 1280,
-    layers: 32,
-    heads: 16,
-    mlp: 5120,
-    act: "gelu-erf",
-    eps: 1e-5,
-    imageSize: 224,
-    patchSize: 14,
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-  },
-};
+const vitH = openClipConfig(openClipVitHConfigJson);
 
 /** FLUX.1-dev and its parts (models.md 1, 3, 6, 7). */
 const fluxDevModels: Omit<PlannedModels, "name" | "evalReward"> = {
   transformer: fluxDev,
   vae: fluxAutoencoder,
-  clip: {
-    width: 768,
-    layers: 12,
-    heads: 12,
-    mlp: 3072,
-    act: "quick-gelu",
-    eps: 1e-5,
-    vocabulary: 49408,
-    positions: 77,
-    endToken: 49407,
-  },
-  t5: {
-    vocabulary: 32128,
-    width: 4096,
-    layers: 24,
-    heads: 64,
-    headSize: 64,
-    mlp: 10240,
-    buckets: 32,
-    maxDistance: 128,
-    eps: 1e-6,
-  },
+  clip: clipTextConfig(clipLConfigJson),
+  t5: t5Config(t5XxlConfigJson),
   textLength: 512,
   reward: vitH,
 };
@@ -103,25 +67,31 @@ export function isBuiltIn(name: string | undefined): boolean {
   return wanted === builtInModel || builtInRewards.some((reward) => reward === wanted);
 }
 
-function rewardOf(option: "reward" | "evalReward", folder: string): TwoTowerConfig {
-  if (isBuiltIn(folder)) return vitH;
-  if (!existsSync(folder))
+/** A folder's own config; a ViT-H/14 for a file, or a folder without one, as all public rewards of this kind are. */
+function rewardOf(option: "reward" | "evalReward", place: string): TwoTowerConfig {
+  if (isBuiltIn(place)) return vitH;
+  if (!existsSync(place))
     throw new SrpoError(
       "ERR_CONFIG",
-      `${option}: expected a folder, or one of ${builtInRewards.join(", ")}, got ${folder}, which is not there`,
+      `${option}: expected a folder, or one of ${builtInRewards.join(", ")}, got ${place}, which is not there`,
     );
-  const openClip = path.join(folder, "open_clip_config.json");
-  if (existsSync(openClip)) return openClipConfig(readJson(openClip));
-  return hfClipConfig(configIn(folder, "the reward"));
+  const [openClip, hf] = ["open_clip_config.json", "config.json"].map((n) => path.join(place, n));
+  if (existsSync(openClip!)) return openClipConfig(readJson(openClip!));
+  return existsSync(hf!) ? hfClipConfig(readJson(hf!)) : vitH;
 }
 
-function configIn(folder: string, of: string) {
-  const file = path.join(folder, "config.json");
-  if (existsSync(file)) return readJson(file);
-  throw new SrpoError(
-    "ERR_CHECKPOINT",
-    `${file}: expected the sizes of ${of}, got no file; "${builtInModel}", "${builtInRewards.join('", "')}" stand for built-in sizes`,
-  );
+/** A part's config in a folder; `otherwise` for a part that is a file alone, which FLUX.1's are. */
+function configIn<T>(root: string, part: string, read: (json: unknown) => T, otherwise: T): T {
+  const file = path.join(root, part, "config.json");
+  return existsSync(file) ? read(readJson(file)) : otherwise;
+}
+
+/** A file's sizes are told from its header, a folder's from its config. */
+function transformerOf(model: string, root: string): FluxConfig {
+  const config = configIn<FluxConfig | undefined>(root, "transformer", fluxConfig, undefined);
+  if (isFolder(model) && config !== undefined) return config;
+  using store = openTensors(isFolder(model) ? path.join(root, "transformer") : model);
+  return inferFluxConfig(store, config?.axes);
 }
 
 /** What tokenizer_2 pads a prompt to, FLUX.1-dev's 512 where it does not say. */
@@ -134,28 +104,16 @@ function textLengthIn(root: string): number {
     : fluxDevModels.textLength;
 }
 
-function folderModels(root: string): Omit<PlannedModels, "evalReward" | "reward"> {
-  const config = (part: string) => configIn(path.join(root, part), part);
-  return {
-    name: root,
-    transformer: fluxConfig(config("transformer")),
-    vae: autoencoderConfig(config("vae")),
-    clip: clipTextConfig(config("text_encoder")),
-    t5: t5Config(config("text_encoder_2")),
-    textLength: textLengthIn(root),
-  };
-}
-
 /**
- * The sizes of a run's models: of its folders' config files; FLUX.1-dev's where `model` names none or is
+ * The sizes of a run's models: of its folders' config files, or a file's header; FLUX.1-dev's where `model` names none or is
  * `flux.1-dev`, a ViT-H/14's where `reward` is not given with them or is `hpsv2.1` or `pickscore`.
  *
  * @throws SrpoError ERR_CONFIG or ERR_CHECKPOINT for folders that are not there or wrong
  */
 export function modelsOf(
-  config: Partial<Pick<TrainConfig, "model" | "reward" | "evalReward">>,
+  config: Partial<Pick<TrainConfig, "model" | "base" | "reward" | "evalReward">>,
 ): PlannedModels {
-  const { model, reward, evalReward } = config;
+  const { model, base, reward, evalReward } = config;
   const evaluated = {
     evalReward: evalReward === undefined ? undefined : rewardOf("evalReward", evalReward),
   };
@@ -171,9 +129,16 @@ export function modelsOf(
       "ERR_CONFIG",
       `model: expected a FLUX folder or ${builtInModel}, got ${model}, which is not there`,
     );
+  const root = baseFolder({ model, base });
+  const { vae, clip, t5 } = fluxDevModels;
   return {
-    ...folderModels(model),
-    reward: rewardOf("reward", reward ?? path.join(model, "reward")),
+    name: model,
+    transformer: transformerOf(model, root),
+    vae: configIn(root, "vae", autoencoderConfig, vae),
+    clip: configIn(root, "text_encoder", clipTextConfig, clip),
+    t5: configIn(root, "text_encoder_2", t5Config, t5),
+    textLength: textLengthIn(root),
+    reward: rewardOf("reward", reward ?? path.join(root, "reward")),
     ...evaluated,
   };
 }
