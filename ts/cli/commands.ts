@@ -34,6 +34,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./plan.js")).planCommand,
   },
   {
+    name: "download",
+    summary: "a repository's files from the hub, with resume and checksums",
+    load: async () => (await import("./download.js")).downloadCommand,
+  },
+  {
     name: "sample",
     summary: "prompts to pictures",
     load: async () => (await import("./sample.js")).sampleCommand,
