@@ -8,6 +8,8 @@ export interface PageOptions {
   body: Content;
   /** The last lines: what made the page. */
   foot?: Content;
+  /** For tables of many columns. */
+  wide?: boolean;
 }
 
 // What the page may load: nothing but what it carries. A caption that were a tag in spite of all could
@@ -15,7 +17,7 @@ export interface PageOptions {
 const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /** A whole HTML document that stands alone: no script, no request, every picture within. */
-export function page({ title, lead, body, foot }: PageOptions): string {
+export function page({ title, lead, body, foot, wide = false }: PageOptions): string {
   return html`<!DOCTYPE html>
     <html lang="en">
       <head>
@@ -27,7 +29,7 @@ export function page({ title, lead, body, foot }: PageOptions): string {
           ${new Html(style)}
         </style>
       </head>
-      <body>
+      <body${wide && html` class="wide"`}>
         <h1>${title}</h1>
         ${lead !== undefined && html`<p class="lead">${lead}</p>`} ${body}
         ${foot !== undefined && html`<p class="foot">${foot}</p>`}

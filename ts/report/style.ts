@@ -17,6 +17,7 @@ body {
   margin: 0 auto; max-width: 62rem; padding: 3.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
   font: 1.02rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
 }
+.wide { max-width: 84rem; } .wide th, .wide td { padding: .42rem .55rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; font-weight: 650; letter-spacing: -.01em; }
 h2 { font-size: 1.15rem; margin: 3rem 0 .8rem; font-weight: 650; }
 p { margin: .5rem 0; max-width: 44rem; }

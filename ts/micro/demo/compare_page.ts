@@ -80,6 +80,7 @@ function curves(arms: Comparison["arms"]): Content {
     ${chart("realism", (p) => p.realism, [0])}${chart("reward", (p) => p.reward)}${chart(
       "alignment",
       (p) => p.alignment,
+      [0.9, 1],
     )}${chart("hacked", (p) => p.hacked, [0])}
   </div>`;
 }
@@ -119,5 +120,6 @@ export function comparePage(comparison: Comparison): string {
       ),
     ],
     foot: originLines(origin),
+    wide: true,
   });
 }

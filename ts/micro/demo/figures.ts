@@ -50,6 +50,13 @@ export const figures: readonly Figure[] = [
     form: "share",
   },
   {
+    name: "out of style",
+    about:
+      "the same by the limits of the style that the judge takes a picture for: moving to photographs alone does not help",
+    of: (f) => f.hackedInStyle,
+    form: "share",
+  },
+  {
     name: "artefacts",
     about: "pictures with a stronger grid of 4 or 8 pixels than 99 % of reconstructions",
     of: (f) => f.artefacts,
