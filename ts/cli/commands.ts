@@ -10,7 +10,7 @@ export interface CommandLoader {
 export const commands: readonly CommandLoader[] = [
   {
     name: "demo",
-    summary: "SRPO on the embedded micro models: before and after, in about two minutes",
+    summary: "SRPO on the embedded micro models: before and after, within two minutes",
     load: async () => (await import("./demo.js")).demoCommand,
   },
   {

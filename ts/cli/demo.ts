@@ -173,7 +173,7 @@ export const demoCommand = command({
   resolvesItself: true,
   stops: true,
   examples: [
-    ["demo", "about two minutes on two cores; pictures and report.html in runs/demo"],
+    ["demo", "half a minute to two on two cores; pictures and report.html in runs/demo"],
     ["demo --resume runs/demo", "goes on where that was stopped"],
     ["demo --compare", "all methods and ablations, three seeds each, in runs/compare"],
     ["demo --compare --methods direct-align,srpo --seeds 1 --updates 10", "some of it"],
