@@ -1,27 +1,14 @@
-// C = A B by tiles of 64 x 64: 256 threads, each with 4 x 4 sums in registers, A and B by way of shared
-// memory in panels of 16 along K. Sums run in float, along K from the first to the last.
+// C = A B by the tiles of tile.cuh. Sums run in float, along K from the first to the last.
 
 #include "cuda/gemm/gemm.h"
 
 #include "cuda/common/activation.cuh"
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/launch.cuh"
-#include "cuda/common/shared.cuh"
+#include "cuda/gemm/tile.cuh"
 
 namespace srpo::cuda {
 namespace {
-
-constexpr int kTile = 64;
-constexpr int kPanel = 16;
-constexpr int kEach = 4;                 // sums of a thread, each way
-constexpr int kSide = kTile / kEach;     // threads each way
-constexpr int kThreads = kSide * kSide;  // 256
-constexpr int kPadded = kTile + 4;       // another bank for each row of a panel
-
-struct Panels {
-  float a[kPanel][kPadded], b[kPanel][kPadded];
-  float sums[kTile][kPadded];
-};
 
 /// A [kTile, kPanel] part of an operand, transposed; zeros outside of rows x columns. Neighbouring
 /// threads read neighbouring elements, whichever way the operand lies.
@@ -61,8 +48,6 @@ __global__ void __launch_bounds__(kThreads)
   auto& panels = shared_memory<Panels>();
   const int64_t row = int64_t{blockIdx.x} * kTile, column = int64_t{blockIdx.y} * kTile;
   const int64_t batch = blockIdx.z;
-  const int i0 = static_cast<int>(threadIdx.x) / kSide * kEach;
-  const int j0 = static_cast<int>(threadIdx.x) % kSide * kEach;
   const T* const A = static_cast<const T*>(a.data) + batch * a.batch_stride;
   const T* const B = static_cast<const T*>(b.data) + batch * b.batch_stride;
 
@@ -71,23 +56,12 @@ __global__ void __launch_bounds__(kThreads)
     load_panel(panels.a, A, a.row_stride, a.column_stride, row, k, M, K);
     load_panel(panels.b, B, b.column_stride, b.row_stride, column, k, N, K);
     block_barrier();
-    for (int step = 0; step < kPanel; ++step)
-      for (int i = 0; i < kEach; ++i)
-        for (int j = 0; j < kEach; ++j)
-          sums[i][j] += panels.a[step][i0 + i] * panels.b[step][j0 + j];
+    multiply_panels(sums, panels);
     block_barrier();  // the next panel is written where this one is read
   }
-  // By way of shared memory: the epilogue is compiled once, not for each of a thread's sums, and
-  // neighbouring threads write neighbouring elements.
-  for (int i = 0; i < kEach; ++i)
-    for (int j = 0; j < kEach; ++j) panels.sums[i0 + i][j0 + j] = sums[i][j];
-  block_barrier();
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < kTile * kTile; i += kThreads) {
-    const int r = i / kTile, c = i % kTile;
-    if (row + r < M && column + c < N)
-      store<Out>(output, row + r, column + c, batch, panels.sums[r][c]);
-  }
+  for_each_sum(sums, panels, [&](int i, int j, float sum) {
+    if (row + i < M && column + j < N) store<Out>(output, row + i, column + j, batch, sum);
+  });
 }
 
 }  // namespace

@@ -21,11 +21,11 @@
 #include <vector>
 
 #include "cpp/cpu/conv/conv2d_kernels.h"
-#include "cpp/cpu/conv/conv2d_plan.h"
 #include "cpp/cpu/gemm/gemm.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/visit.h"
+#include "cpp/ops/conv/conv2d_plan.h"
 
 namespace srpo::cpu {
 namespace {
@@ -283,13 +283,6 @@ std::vector<float> wide_bias(const TensorView& bias, int64_t N) {
   if (bias)
     for (int64_t n = 0; n < N; ++n) wide[n] = to_float(bias.data<T>()[n]);
   return wide;
-}
-
-/// Whether each pixel of y comes from one of x, in order.
-bool is_product(const TensorView& x, const TensorView& w, const TensorView& y,
-                const Conv2dGeometry& g) {
-  return w.dim(1) == 1 && w.dim(2) == 1 && g.stride == 1 && !g.upsample && g.top == 0 &&
-         g.left == 0 && x.dim(1) == y.dim(1) && x.dim(2) == y.dim(2);
 }
 
 /// y [pixels, N] = x [pixels, C] w^T + bias + residual

@@ -31,6 +31,7 @@ const cases: readonly Case[] = [
   { name: "3x3", x: [2, 7, 9, 5], w: [19, 3, 3, 5] },
   { name: "3x3 to three channels", x: [1, 5, 6, 18], w: [3, 3, 3, 18] },
   { name: "3x3 to 49 channels", x: [1, 5, 5, 34], w: [49, 3, 3, 34] },
+  { name: "3x3 from 70 to 67 channels", x: [1, 5, 7, 70], w: [67, 3, 3, 70] },
   { name: "1x1", x: [2, 3, 5, 33], w: [40, 1, 1, 33] },
   { name: "5x5", x: [1, 6, 4, 3], w: [4, 5, 5, 3] },
   {
@@ -176,6 +177,7 @@ forEachDevice("conv2d", (test, device) => {
   test("weight gradients of more rows than are taken at once", async () => {
     const x = randn([3, 71, 33, 5], { device, seed: 0 });
     const w = randn([19, 3, 3, 5], { device, seed: 1, scale: 0.3 });
+    await checkGradients((k) => conv2d(x, k), [w]);
     await checkBfloat16((k) => conv2d(x.dtype === k.dtype ? x : cast(x, k.dtype), k), [w]);
   });
 

@@ -1,0 +1,229 @@
+// Convolution over [B, H, W, C]: the products of conv2d_product.h.
+//
+//   y[p, n]     = bias[n] + residual[p, n] + sum over taps t, c of w[n, t, c] * x[p at t, c]
+//   dx[q, c]    = sum over taps t, n of w[n, t, c] * dy[q back t, n]       the same product, other taps
+//   dw[n, t, c] += sum over pixels p of dy[p, n] * x[p at t, c]    float
+//   dbias[n]    += sum over pixels p of dy[p, n]                   float
+//
+// An upsampled picture is never stored: where places of the kernel meet the same small pixel their
+// weights are summed once, in float, and rounded to T. A 1 x 1 kernel is a plain product.
+
+#include "cpp/ops/conv/conv2d.h"
+
+#include "cpp/ops/conv/conv2d_plan.h"
+#include "cuda/common/column_sums.cuh"
+#include "cuda/common/column_walk.cuh"
+#include "cuda/conv/conv2d_product.h"
+#include "cuda/gemm/gemm.h"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr int kMostPlaces = 4;  // of a tap: two each way on a doubled picture
+constexpr int kSquare = 32;     // of weights, transposed at once
+constexpr int kSquareRows = 8;
+
+/// [N, kh * kw, C] told by its strides, in the direction of the product.
+struct Weights {
+  const void* data;
+  int64_t N, C;
+  int64_t of_n, of_place, of_c;
+};
+
+/// packed [N, taps, C] = the sum over the tap's places [taps, kMostPlaces], which end where one is -1.
+template <typename T>
+__global__ void conv2d_pack_kernel(T* packed, const Weights w, const int64_t* places,
+                                   int64_t taps) {
+  struct Square {
+    float at[kSquare][kSquare + 1];  // n, c
+  };
+  auto& square = shared_memory<Square>();
+  const int64_t tap = blockIdx.z;
+  const int64_t first_c = int64_t{blockIdx.x} * kSquare, first_n = int64_t{blockIdx.y} * kSquare;
+  const int fast = static_cast<int>(threadIdx.x), slow = static_cast<int>(threadIdx.y);
+  const T* const from = static_cast<const T*>(w.data);
+  for (int i = slow; i < kSquare; i += kSquareRows) {  // neighbours read along what is dense
+    const int to_n = w.of_c == 1 ? i : fast, to_c = w.of_c == 1 ? fast : i;
+    const int64_t n = first_n + to_n, c = first_c + to_c;
+    if (n >= w.N || c >= w.C) continue;
+    float sum = 0.f;
+    for (int k = 0; k < kMostPlaces && places[tap * kMostPlaces + k] >= 0; ++k)
+      sum += float(from[n * w.of_n + places[tap * kMostPlaces + k] * w.of_place + c * w.of_c]);
+    square.at[to_n][to_c] = sum;
+  }
+  block_barrier();
+  for (int i = slow; i < kSquare; i += kSquareRows) {
+    const int64_t n = first_n + i, c = first_c + fast;
+    if (n < w.N && c < w.C) packed[(n * taps + tap) * w.C + c] = T(square.at[i][fast]);
+  }
+}
+
+template <typename T>
+T* pack(const Weights& w, const std::vector<int64_t>& places, Stream& stream) {
+  const int64_t taps = static_cast<int64_t>(places.size()) / kMostPlaces;
+  T* const packed = scratch<T>(stream, w.N * taps * w.C);
+  launch(conv2d_pack_kernel<T>,
+         {.grid = {ceil_div(w.C, kSquare), ceil_div(w.N, kSquare), taps},
+          .block = {kSquare, kSquareRows},
+          .shared = sizeof(float) * kSquare * (kSquare + 1),
+          .stream = stream},
+         packed, w, upload(stream, places), taps);
+  return packed;
+}
+
+/// All phases of one direction; of `whole` the plan gives the taps, the steps and the weights.
+template <typename T>
+void product(const ConvPhase& whole, const ConvAxis& down, const ConvAxis& across, const Weights& w,
+             int64_t kw, DType dtype, Stream& stream) {
+  const auto count = static_cast<int64_t>(down.phases.size());
+  for (int64_t a = 0; a < count; ++a)
+    for (int64_t b = 0; b < count; ++b) {
+      const ConvAxis::Phase &rows = down.phases[a], &columns = across.phases[b];
+      if (rows.count == 0 || columns.count == 0) continue;
+      std::vector<int64_t> tap_y, tap_x, places;
+      bool as_they_lie = w.of_c == 1 && w.of_place == w.C;
+      for (const ConvAxis::Tap& r : rows.taps)
+        for (const ConvAxis::Tap& s : columns.taps) {
+          tap_y.push_back(r.offset);
+          tap_x.push_back(s.offset);
+          for (const int64_t row : r.places)
+            for (const int64_t column : s.places) places.push_back(row * kw + column);
+          as_they_lie = as_they_lie && r.places.size() * s.places.size() == 1;
+          places.resize(tap_y.size() * kMostPlaces, -1);
+        }
+      ConvPhase phase = whole;
+      phase.taps = static_cast<int64_t>(tap_y.size());
+      phase.rows = rows.count;
+      phase.columns = columns.count;
+      phase.in_step = down.in_step;
+      phase.out_step = count;
+      phase.out_y = a;
+      phase.out_x = b;
+      if (phase.taps > 0) {
+        phase.tap_y = upload(stream, tap_y);
+        phase.tap_x = upload(stream, tap_x);
+        phase.w = as_they_lie ? w.data : pack<T>(w, places, stream);
+      }
+      conv2d_product(phase, dtype, stream);
+    }
+}
+
+template <int N, typename T>
+__global__ void conv2d_bias_parts_kernel(float* parts, const T* dy, const ColumnWalk walk) {
+  float sums[1][N] = {};
+  walk.for_each_row<N>([&](int64_t row) {
+    float g[N];
+    load_pack(g, dy + row * walk.C + walk.column<N>());
+    for (int j = 0; j < N; ++j) sums[0][j] += g[j];
+  });
+  store_parts(parts, sums, walk);
+}
+
+__global__ void conv2d_bias_add_kernel(float* dbias, const float* parts, int64_t count, int64_t N) {
+  column_sums<1>(
+      count, N, [=](float (&sums)[1], int64_t part, int64_t n) { sums[0] += parts[part * N + n]; },
+      [=](const float (&sums)[1], int64_t, int64_t n) { dbias[n] += sums[0]; });
+}
+
+template <typename T>
+void bias_gradient(const Conv2dBackward& op, Stream& stream) {
+  const int64_t rows = op.dy.rows(), channels = op.dy.dim(3);
+  visit_pack<T>(packs<T>(op.dy.pointer, channels), [&]<int N>() {
+    const ColumnWalk walk = column_walk<N>(1, rows, channels);
+    float* const parts = scratch<float>(stream, walk.parts * channels);
+    launch(conv2d_bias_parts_kernel<N, T>, walk_config<N, 1>(walk, stream), parts, op.dy.data<T>(),
+           walk);
+    launch(conv2d_bias_add_kernel, column_config<1>(1, channels, stream), op.dbias.data<float>(),
+           parts, walk.parts, channels);
+  });
+}
+
+/// y [pixels, N] = x [pixels, C] w^T + bias + residual
+void product_forward(const Conv2dForward& op, Stream& stream) {
+  const int64_t N = op.w.dim(0), C = op.w.dim(3);
+  gemm(
+      {
+          .M = op.x.rows(),
+          .N = N,
+          .K = C,
+          .dtype = op.x.dtype,
+          .output_dtype = op.y.dtype,
+          .a = {.data = op.x.pointer, .row_stride = C, .column_stride = 1},
+          .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = C},
+          .output = {.out = op.y.pointer,
+                     .stride = N,
+                     .bias = op.bias.pointer,
+                     .residual = op.residual.pointer},
+      },
+      stream);
+}
+
+/// dx [pixels, C] = dy [pixels, N] w
+void product_backward(const Conv2dBackward& op, Stream& stream) {
+  const int64_t N = op.w.dim(0), C = op.w.dim(3);
+  gemm(
+      {
+          .M = op.x.rows(),
+          .N = C,
+          .K = N,
+          .dtype = op.x.dtype,
+          .output_dtype = op.dx.dtype,
+          .a = {.data = op.dy.pointer, .row_stride = N, .column_stride = 1},
+          .b = {.data = op.w.pointer, .row_stride = C, .column_stride = 1},
+          .output = {.out = op.dx.pointer, .stride = C},
+      },
+      stream);
+}
+
+}  // namespace
+
+void conv2d_forward(const Conv2dForward& op, Stream& stream) {
+  if (is_product(op.x, op.w, op.y, op.geometry)) return product_forward(op, stream);
+  const auto [Cout, kh, kw, Cin] = op.w.sizes<4>();
+  const Conv2dGeometry& g = op.geometry;
+  const ConvPhase whole{.y = op.y.pointer,
+                        .x = op.x.pointer,
+                        .bias = op.bias.pointer,
+                        .residual = op.residual.pointer,
+                        .B = op.x.dim(0),
+                        .H = op.x.dim(1),
+                        .W = op.x.dim(2),
+                        .C = Cin,
+                        .Ho = op.y.dim(1),
+                        .Wo = op.y.dim(2),
+                        .N = Cout};
+  const ConvAxis down = forward_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
+  const ConvAxis across = forward_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
+  const Weights w{op.w.pointer, Cout, Cin, kh * kw * Cin, Cin, 1};
+  visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
+    product<T>(whole, down, across, w, kw, op.x.dtype, stream);
+  });
+}
+
+void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
+  const auto [Cout, kh, kw, Cin] = op.w.sizes<4>();
+  const Conv2dGeometry& g = op.geometry;
+  if (op.dx && is_product(op.x, op.w, op.dy, g)) {
+    product_backward(op, stream);
+  } else if (op.dx) {
+    const ConvPhase whole{.y = op.dx.pointer,
+                          .x = op.dy.pointer,
+                          .B = op.x.dim(0),
+                          .H = op.dy.dim(1),
+                          .W = op.dy.dim(2),
+                          .C = Cout,
+                          .Ho = op.x.dim(1),
+                          .Wo = op.x.dim(2),
+                          .N = Cin};
+    const ConvAxis down = gradient_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
+    const ConvAxis across = gradient_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
+    const Weights w{op.w.pointer, Cin, Cout, 1, Cin, kh * kw * Cin};
+    visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
+      product<T>(whole, down, across, w, kw, op.x.dtype, stream);
+    });
+  }
+  if (op.dw) conv2d_weight_gradient(op, stream);
+  if (op.dbias) visit_float(op.x.dtype, [&]<typename T>() { bias_gradient<T>(op, stream); });
+}
+
+}  // namespace srpo::cuda

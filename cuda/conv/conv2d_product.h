@@ -1,0 +1,38 @@
+// The products that a convolution is made of: forward, and the gradient of x, by phases (ops/conv/
+// conv2d_plan.h), and the gradient of w.
+#pragma once
+#include <cstdint>
+
+#include "cpp/core/dtype.h"
+#include "cpp/core/stream.h"
+#include "cpp/ops/conv/conv2d.h"
+
+namespace srpo::cuda {
+
+/// One phase, pixels (i, j) of [rows, columns] in each of B pictures:
+///   y[b, out_step * i + out_y, out_step * j + out_x, n]
+///     = bias[n] + residual[the same place]
+///     + sum over taps t, c of w[n, t, c] * x[b, in_step * i + tap_y[t], in_step * j + tap_x[t], c]
+/// where x is zero outside of its picture. All in device memory.
+struct ConvPhase {
+  void* y = nullptr;               // [B, Ho, Wo, N]    T
+  const void* x = nullptr;         // [B, H, W, C]      T
+  const void* w = nullptr;         // [N, taps, C]      T
+  const void* bias = nullptr;      // [N]               T  optional
+  const void* residual = nullptr;  // [B, Ho, Wo, N]    T  optional
+  const int64_t* tap_y = nullptr;
+  const int64_t* tap_x = nullptr;
+  int64_t B = 0, H = 0, W = 0, C = 0, Ho = 0, Wo = 0, N = 0, taps = 0;
+  int64_t rows = 0, columns = 0;
+  int64_t in_step = 1, out_step = 1, out_y = 0, out_x = 0;
+
+  SRPO_HOST_DEVICE int64_t pixels() const { return B * rows * columns; }
+};
+
+/// T is `dtype`. Sums run in float, tap by tap and channel by channel.
+void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream);
+
+/// dw[n, r, s, c] += sum over pixels of dy[., n] * x[where tap (r, s) meets it, c]
+void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream);
+
+}  // namespace srpo::cuda
