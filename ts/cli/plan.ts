@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { trainConfig, trainSchema } from "../train/config.js";
 import { readYaml } from "../train/run_folder.js";
 import { resolve, type Schema } from "../train/schema.js";
@@ -39,6 +40,11 @@ const layoutSchema = {
 
 const own = { ...machineSchema, ...layoutSchema };
 
+/** A file, if it is on this machine: a plan may be for another one, and the package's list stands for its prompts. */
+function here(file: string | undefined): string | undefined {
+  return file !== undefined && existsSync(file) ? file : undefined;
+}
+
 export const planCommand = command({
   name: "plan",
   positional: "[config.yaml]",
@@ -64,7 +70,7 @@ export const planCommand = command({
       machine: { card, gpus, nodes, memory: memory === undefined ? undefined : memory * 1e9 },
       layout: { ...layout, sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
       loraRank,
-      prompts: (await readPrompts(config.prompts ?? shippedPromptsFile)).length,
+      prompts: (await readPrompts(here(config.prompts) ?? shippedPromptsFile)).length,
     };
     const plan = planOf(request);
     const nearest = plan.fits ? undefined : nearestThatFits(request);

@@ -67,6 +67,11 @@ export interface MemoryOptions {
   workspace: Part;
 }
 
+/** Of an averaged weight: float32, and its own 16 more bits to read stochastically rounded weights by. */
+function averageBytes({ weightBytes, master }: Layout): number {
+  return weightBytes === 2 && master === "none" ? 6 : 4;
+}
+
 function weightParts(
   config: TrainConfig,
   models: PlannedModels,
@@ -81,10 +86,16 @@ function weightParts(
   const of = (parameters: readonly Parameter[]) => elementsOf(parameters, bytes) * bytes;
   const billions = (trained.count / 1e9).toFixed(3);
   const frozen = loraRank === 0 ? [] : [{ name: "frozen weights", bytes: policy.count * bytes }];
+  const shares = layout.sharding === "none" ? 1 : layout.ranks; // it follows the masters
   const average =
     config.ema === 0
       ? []
-      : [{ name: "EMA, float32", bytes: trained.count * (layout.master === "none" ? 6 : 4) }];
+      : [
+          {
+            name: "EMA, float32",
+            bytes: (trained.count * averageBytes(layout)) / shares,
+          },
+        ];
   const { textLength, transformer } = models;
   const kept = Math.min(prompts, mostKept);
   const text =
