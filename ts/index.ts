@@ -13,7 +13,15 @@ export { AutoencoderDecoder, FluxPolicy } from "./methods/flux_policy.js";
 export { groupDraws } from "./methods/grpo/draws.js";
 export { Grpo, type GrpoOptions, type GrpoParts } from "./methods/grpo/grpo.js";
 export { danceGrpo, flowGrpo } from "./methods/grpo/presets.js";
-export type { Batch, Method, Policy, RelativeReward, Term } from "./methods/method.js";
+export type {
+  Batch,
+  Method,
+  PlainReward,
+  Policy,
+  RelativeReward,
+  Reward,
+  Term,
+} from "./methods/method.js";
 export { directAlign, draft, draftLv, refl, srpoHps, srpoPickScore } from "./methods/presets.js";
 export { Refl, type ReflOptions } from "./methods/refl.js";
 export { Srpo, type SrpoOptions, type SrpoParts } from "./methods/srpo.js";
@@ -33,6 +41,9 @@ export { codeOf, SrpoError } from "./native/error.js";
 export { packageVersion } from "./native/load.js";
 export * as ops from "./ops/index.js";
 export { AdamW } from "./optim/adamw.js";
+export { AestheticReward } from "./rewards/aesthetic_reward.js";
+export { ImageTextReward } from "./rewards/image_reward.js";
+export { openReward, type AnyReward } from "./rewards/open_reward.js";
 export { TwoTowerReward } from "./rewards/two_tower_reward.js";
 export { denoise } from "./sampler/denoise.js";
 export { inferenceSigmas, shiftedSigmas } from "./sampler/schedule.js";

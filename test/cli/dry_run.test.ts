@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, rmSync } from "node:fs";
 import { suite } from "uvu";
 import { parse } from "yaml";
+import { writeRewards } from "../rewards/tiny_rewards.js";
 import { at, fails, microFolder, run, succeed, training } from "../support/cli.js";
 
 const test = suite("train --dry-run");
@@ -78,4 +79,12 @@ test("built-in sizes stand for a machine that is elsewhere, and what this versio
   assert.match(stdout, /^# not on this machine: the device cuda:0$/m);
 });
 
+test("a reward that the method cannot use is refused, and one that is a file is looked at", async () => {
+  await writeRewards(at("rewards"));
+  const reward = at("rewards", "imagereward");
+  const words = /expected one that compares texts with method srpo .* got ImageReward, which reads/;
+  await fails(2, words, training("never", "--dry-run", "--reward", reward));
+  const file = at("rewards", "imagereward", "ImageReward.safetensors");
+  await succeed(...training("never", "--dry-run", "--reward", file, "--method", "draft"));
+});
 test.run();

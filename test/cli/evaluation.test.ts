@@ -103,9 +103,11 @@ test("a figure that is not there is refused with those that are", async () => {
       (arg, i, all) => !(arg === "score" || (arg === "--keep-best" && all[i + 1] === "score")),
     ),
   );
-  await fails(2, /evalReward: expected a folder, got none at .*; name one by --eval-reward/, [
-    ...training("never", "--eval-reward", at("nowhere")),
-  ]);
+  await fails(
+    2,
+    /evalReward: expected a file or a folder, got none at .*; name one by --eval-reward/,
+    [...training("never", "--eval-reward", at("nowhere"))],
+  );
   await fails(
     2,
     /evalCount: expected at most half of the \d+ prompts to be held out of training, got 300/,

@@ -90,7 +90,7 @@ export interface Tiny {
   policy: FluxPolicy;
   decoder: AutoencoderDecoder;
   reward: TwoTowerReward;
-  parts: MethodParts;
+  parts: MethodParts & { reward: TwoTowerReward };
   dispose(): void;
 }
 

@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { EmbeddingFolder } from "../data/embeddings.js";
 import { listImages } from "../data/images.js";
 import { SrpoError } from "../native/error.js";
+import { rewardKindAt } from "../models/open_scores.js";
 import { isFolder } from "../models/part_config.js";
 import { baseFolder } from "../models/pipeline/places.js";
 import { native } from "../native/binding.js";
@@ -17,7 +18,7 @@ import { cardNames, type CardName } from "../plan/rates.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import type { TrainConfig } from "../train/config.js";
 import { checkEvaluation, evaluationEvery } from "../train/evaluations.js";
-import { checkMethod } from "../train/methods.js";
+import { checkMethod, checkReward } from "../train/methods.js";
 import { rewardFigures } from "../train/reward_evaluator.js";
 import type { Schema, Values } from "../train/schema.js";
 import { machineSchema } from "./machine.js";
@@ -92,15 +93,19 @@ function checkOptions(config: TrainConfig): void {
 
 const weights = /\.(?:safetensors|bin|pt|pth)$/;
 
-/** Folders of a run in which no weights lie yet; a file is its own weights. */
-function withoutWeights({ model, base, reward, embeddings }: TrainConfig): string[] {
+const rewardPlace = ({ model, base, reward }: TrainConfig): string =>
+  reward ?? path.join(baseFolder({ model: model!, base }), "reward");
+
+/** Places of a run in which no weights lie yet; a file is its own weights. */
+function withoutWeights(config: TrainConfig): string[] {
+  const { model, base, embeddings } = config;
   const root = baseFolder({ model: model!, base });
   const texts = embeddings === undefined ? ["text_encoder", "text_encoder_2"] : [];
   const folders = [
     ...(isFolder(model!) ? ["transformer", "vae", ...texts] : []).map((part) =>
       path.join(root, part),
     ),
-    reward ?? path.join(root, "reward"),
+    rewardPlace(config),
   ];
   return folders.filter(
     (place) =>
@@ -156,7 +161,10 @@ export async function dryRun(
   const plan = planOf(request);
   const nearest = plan.fits ? undefined : nearestThatFits(request);
   const here = native.hasDevice(config.device) ? [] : [`the device ${config.device}`];
-  const lacking = elsewhere ? [] : withoutWeights(config).map((folder) => `weights in ${folder}`);
+  const empty = elsewhere ? [] : withoutWeights(config);
+  const lacking = empty.map((folder) => `weights in ${folder}`);
+  if (!elsewhere && !empty.includes(rewardPlace(config)))
+    checkReward(config, rewardKindAt(rewardPlace(config)));
   const files = elsewhere
     ? [`files: none looked for, since the sizes are built in (${builtInModel})`]
     : [];

@@ -52,11 +52,24 @@ export interface RelativeReward {
   score(image: Tensor, wanted: Tensor, unwanted: Tensor, k: readonly number[]): Tensor;
 }
 
+/** Scores pictures, or pictures and captions, as a whole: it has no text to want or not. */
+export interface PlainReward {
+  /**
+   * A value a sample, [B] float32; differentiable in the picture.
+   *
+   * @param image - [B, H, W, 3] in [0, 1]
+   * @param captions - one a picture
+   */
+  plain(image: Tensor, captions: readonly string[]): Tensor;
+}
+
+export type Reward = RelativeReward | PlainReward;
+
 /** The models that a method which scores pictures works with. */
-export interface RewardParts {
+export interface RewardParts<R extends Reward = Reward> {
   policy: Policy;
   decoder: LatentDecoder;
-  reward: RelativeReward;
+  reward: R;
 }
 
 /** What one call of a method works on: some of an update's prompts. */

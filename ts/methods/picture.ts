@@ -1,7 +1,7 @@
 // What methods do with the end of a rollout: a picture of it, and the plain reward of that.
 import { affine, clamp, unpackLatent } from "../ops/index.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
-import type { LatentDecoder, RelativeReward } from "./method.js";
+import type { LatentDecoder, Reward } from "./method.js";
 
 /**
  * Pictures of latents, `clamp(0.5 D(latents / scalingFactor + shiftFactor) + 0.5, 0, 1)`; differentiable.
@@ -21,17 +21,14 @@ export function inUnitRange(decoded: Tensor): Tensor {
 }
 
 /**
- * `scale * phi(image) . C(caption)`, [B] float32: the relative reward with nothing unwanted and k 0;
- * differentiable in the picture.
+ * The reward of pictures for their captions, [B] float32; of a relative one `scale * phi(image) . C(caption)`,
+ * with nothing unwanted and k 0. Differentiable in the picture.
  *
  * @param image - [B, H, W, 3] in [0, 1]
  * @param captions - one a picture
  */
-export function plainReward(
-  reward: RelativeReward,
-  image: Tensor,
-  captions: readonly string[],
-): Tensor {
+export function plainReward(reward: Reward, image: Tensor, captions: readonly string[]): Tensor {
+  if ("plain" in reward) return reward.plain(image, captions);
   const wanted = reward.textFeatures(captions);
   const none = zeros(wanted.shape, wanted);
   return reward.score(

@@ -17,7 +17,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { controlPrompts, type ControlWords } from "./control_words.js";
 import type { Draws } from "./draws.js";
 import { recoverImage } from "./known_noise.js";
-import type { Batch, Method, RewardParts, Term } from "./method.js";
+import type { Batch, Method, RelativeReward, RewardParts, Term } from "./method.js";
 import { termOf } from "./reward_loss.js";
 import { rollout } from "./rollout.js";
 import { Window, type BranchPlan, type WindowOptions } from "./window.js";
@@ -44,7 +44,8 @@ export interface SrpoOptions {
 }
 
 /** `drawNoise` is both the rollout's start and the known noise of both branches. */
-export interface SrpoParts extends RewardParts, Pick<Draws, "drawNoise" | "drawIndex"> {}
+export interface SrpoParts
+  extends RewardParts<RelativeReward>, Pick<Draws, "drawNoise" | "drawIndex"> {}
 
 type BranchName = "denoise" | "inversion";
 

@@ -8,25 +8,16 @@ import {
   fluxAutoencoder,
   type AutoencoderConfig,
 } from "../models/autoencoder/config.js";
-import {
-  clipTextConfig,
-  hfClipConfig,
-  openClipConfig,
-  type ClipTextConfig,
-  type TwoTowerConfig,
-} from "../models/clip/config.js";
+import { clipTextConfig, type ClipTextConfig, type TwoTowerConfig } from "../models/clip/config.js";
 import { fluxConfig, fluxDev, type FluxConfig } from "../models/flux/config.js";
 import { inferFluxConfig } from "../models/flux/infer.js";
 import { isFolder } from "../models/part_config.js";
 import { baseFolder } from "../models/pipeline/places.js";
-import {
-  clipLConfigJson,
-  openClipVitHConfigJson,
-  t5XxlConfigJson,
-} from "../models/public_configs.js";
+import { clipLConfigJson, t5XxlConfigJson } from "../models/public_configs.js";
 import { t5Config, type T5Config } from "../models/t5/config.js";
 import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "../train/config.js";
+import { rewardSizes, vitH } from "./rewards.js";
 
 /** What a run computes with; sizes only. */
 export interface PlannedModels {
@@ -42,9 +33,6 @@ export interface PlannedModels {
   /** A second reward, which judges. */
   evalReward: TwoTowerConfig | undefined;
 }
-
-/** CLIP ViT-H/14: HPSv2.1, PickScore and LAION's differ in their weights, not in their sizes. */
-const vitH = openClipConfig(openClipVitHConfigJson);
 
 /** FLUX.1-dev and its parts (models.md 1, 3, 6, 7). */
 const fluxDevModels: Omit<PlannedModels, "name" | "evalReward"> = {
@@ -67,7 +55,7 @@ export function isBuiltIn(name: string | undefined): boolean {
   return wanted === builtInModel || builtInRewards.some((reward) => reward === wanted);
 }
 
-/** A folder's own config; a ViT-H/14 for a file, or a folder without one, as all public rewards of this kind are. */
+/** Built-in sizes, or those of a place; see `rewardSizes`. */
 function rewardOf(option: "reward" | "evalReward", place: string): TwoTowerConfig {
   if (isBuiltIn(place)) return vitH;
   if (!existsSync(place))
@@ -75,9 +63,7 @@ function rewardOf(option: "reward" | "evalReward", place: string): TwoTowerConfi
       "ERR_CONFIG",
       `${option}: expected a folder, or one of ${builtInRewards.join(", ")}, got ${place}, which is not there`,
     );
-  const [openClip, hf] = ["open_clip_config.json", "config.json"].map((n) => path.join(place, n));
-  if (existsSync(openClip!)) return openClipConfig(readJson(openClip!));
-  return existsSync(hf!) ? hfClipConfig(readJson(hf!)) : vitH;
+  return rewardSizes(place);
 }
 
 /** A part's config in a folder; `otherwise` for a part that is a file alone, which FLUX.1's are. */

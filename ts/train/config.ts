@@ -28,7 +28,7 @@ export const mostPixels = 8192;
 export const trainSchema = {
   model: { type: "text", path: true, help: "folder of the policy: transformer, vae, text encoders, tokenizers; or a transformer's file", group: "what" },
   base: { type: "text", path: true, help: "FLUX folder that has what the model, if it is a file, has not; default: the folder it lies in", group: "what" },
-  reward: { type: "text", path: true, help: "folder or file of the reward; default: reward/ inside the model's folder", group: "what" },
+  reward: { type: "text", path: true, help: "folder or file of the reward, HPSv2.1, PickScore, CLIP, the aesthetic predictor or ImageReward (the last two not with srpo); default: reward/ inside the model's folder", group: "what" },
   prompts: { type: "text", path: true, help: "file of prompts, one a line; default: the package's own list, or the micro world's captions for a model of it", group: "what" },
   embeddings: { type: "text", path: true, help: "folder that `preprocess` wrote, instead of the text encoders", group: "what" },
   images: { type: "text", path: true, help: "folder of pictures with captions (NAME.png, NAME.txt): offline training, no rollout (refl: a denoising loss beside it)", group: "what" },
@@ -53,7 +53,7 @@ export const trainSchema = {
   sampleGuidance: { type: "number", default: 3.5, help: "guidance input of a sample", group: "run" },
 
   evalEvery: { type: "number", integer: true, min: 0, help: "updates between evaluations, and before the first; 0: none; default: 5 with keepBest or evalReward", group: "evaluation" },
-  evalReward: { type: "text", path: true, help: "folder of a second reward, which judges and never trains; its figure is `score`", group: "evaluation" },
+  evalReward: { type: "text", path: true, help: "folder or file of a second reward, which judges and never trains; its figure is `score`", group: "evaluation" },
   evalPrompts: { type: "text", path: true, help: "file of the prompts that the second reward judges; default: the last `evalCount` of the run's, which are then not trained on", group: "evaluation" },
   evalCount: { type: "number", integer: true, min: 1, max: 4096, default: 16, help: "prompts of an evaluation; judges of a micro folder see four pictures of each", group: "evaluation" },
   keepBest: { type: "text", help: "figure whose best checkpoint is kept, as checkpoints/best: score, or realism, alignment, ... of judges", group: "evaluation" },

@@ -5,10 +5,11 @@ import { DirectAlign, type DirectAlignOptions } from "../methods/direct_align.js
 import type { Draws } from "../methods/draws.js";
 import type { GroupDraws } from "../methods/grpo/draws.js";
 import { checkGrpo, Grpo, type GrpoOptions } from "../methods/grpo/grpo.js";
-import type { Method, Policy, RewardParts } from "../methods/method.js";
+import type { Method, Policy, RelativeReward, Reward, RewardParts } from "../methods/method.js";
 import { checkRefl, Refl, type ReflOptions } from "../methods/refl.js";
 import { Srpo, type SrpoOptions } from "../methods/srpo.js";
 import { Window, type WindowOptions } from "../methods/window.js";
+import type { RewardKind } from "../models/open_scores.js";
 import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "./config.js";
 
@@ -50,8 +51,22 @@ const grpo: Entry = {
   make: (config, parts) => new Grpo(grpoOptions(config), parts, config.method),
 };
 
+/** What a two-tower reward has alone: features of texts, wanted ones and unwanted ones. */
+function relativeOf(reward: Reward): RelativeReward {
+  if ("textFeatures" in reward) return reward;
+  throw new SrpoError("ERR_CONFIG", "reward: expected one that compares texts, got a plain one");
+}
+
+/** SRPO: the only one that asks its reward for more than a number. */
+const srpo: Entry = {
+  takesImages: true,
+  check: (config) => checkWindow(srpoOptions(config)),
+  make: (config, parts) =>
+    new Srpo(srpoOptions(config), { ...parts, reward: relativeOf(parts.reward) }),
+};
+
 const methods: Readonly<Record<TrainConfig["method"], Entry>> = {
-  srpo: entry(srpoOptions, Srpo, checkWindow, { takesImages: true }),
+  srpo,
   "direct-align": entry(directAlignOptions, DirectAlign, checkWindow, { takesImages: true }),
   refl: entry(reflOptions, Refl, checkRefl, { takesImages: true }),
   draft: entry(draftOptions, Draft, checkDraft),
@@ -75,6 +90,27 @@ export function checkMethod(config: TrainConfig): void {
   throw new SrpoError(
     "ERR_CONFIG",
     `images: expected none with method ${method}, which scores pictures of its own alone; ${able.join(", ")} take real ones`,
+  );
+}
+
+// Why a reward without features of texts has no relative form.
+const unrelated: Readonly<Record<Exclude<RewardKind, "two-tower">, string>> = {
+  aesthetic: "the aesthetic predictor, which reads no text",
+  "image-reward": "ImageReward, which reads picture and text as one",
+};
+
+/**
+ * Before anything is loaded: whether the method can use a reward of this kind.
+ *
+ * @throws SrpoError ERR_CONFIG
+ */
+export function checkReward({ method }: TrainConfig, kind: RewardKind): void {
+  if (methods[method] !== srpo || kind === "two-tower") return;
+  const able = Object.entries(methods).flatMap(([name, other]) => (other === srpo ? [] : [name]));
+  throw new SrpoError(
+    "ERR_CONFIG",
+    `reward: expected one that compares texts with method ${method} (HPSv2.1, PickScore, CLIP), got ` +
+      `${unrelated[kind]}; ${able.join(", ")} take it`,
   );
 }
 

@@ -1,9 +1,10 @@
 import { noGrad } from "../autograd/tape.js";
 import type { LatentDecoder } from "../methods/method.js";
+import { plainReward } from "../methods/picture.js";
 import { folderPlace } from "../models/pipeline/places.js";
 import type { ParameterSetOptions } from "../nn/parameter_set.js";
-import { purposes, randn, sub } from "../ops/index.js";
-import { TwoTowerReward } from "../rewards/two_tower_reward.js";
+import { purposes, randn } from "../ops/index.js";
+import { openReward, type AnyReward } from "../rewards/open_reward.js";
 import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { TrainConfig } from "./config.js";
@@ -33,7 +34,7 @@ export class RewardEvaluator implements Evaluator {
 
   private constructor(
     readonly config: TrainConfig,
-    readonly reward: TwoTowerReward,
+    readonly reward: AnyReward,
     readonly parts: Parts,
   ) {}
 
@@ -44,7 +45,7 @@ export class RewardEvaluator implements Evaluator {
     options: ParameterSetOptions,
   ): Promise<RewardEvaluator> {
     const vocabulary = folderPlace({ model: config.model!, base: config.base }, "tokenizer");
-    const reward = await TwoTowerReward.load(config.evalReward!, { ...options, vocabulary });
+    const reward = await openReward(config.evalReward!, { ...options, vocabulary });
     return new RewardEvaluator(config, reward, parts);
   }
 
@@ -71,16 +72,8 @@ export class RewardEvaluator implements Evaluator {
         guidance: sampleGuidance,
         onStep: () => signal.throwIfAborted(),
       });
-      const scores = noGrad(() => {
-        const wanted = this.reward.textFeatures(places.map((place) => data.captions[place]!));
-        const nothing = sub(wanted, wanted);
-        return this.reward.score(
-          images,
-          wanted,
-          nothing,
-          places.map(() => 0),
-        );
-      });
+      const captions = places.map((place) => data.captions[place]!);
+      const scores = noGrad(() => plainReward(this.reward, images, captions));
       for (const score of await scores.read()) sum += score;
     }
     return { score: sum / data.size };

@@ -13,6 +13,7 @@ import type { Method } from "../methods/method.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
 import type { Flux } from "../models/flux/model.js";
+import { rewardKindAt } from "../models/open_scores.js";
 import { requireParts } from "../models/pipeline/folder.js";
 import { loadAutoencoder, loadTransformer } from "../models/pipeline/load.js";
 import { baseFolder, type ModelPlaces } from "../models/pipeline/places.js";
@@ -20,14 +21,14 @@ import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
 import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
-import { TwoTowerReward } from "../rewards/two_tower_reward.js";
+import { openReward } from "../rewards/open_reward.js";
 import { buildEmulated } from "../native/emulated.js";
 import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
 import { loading } from "./loading.js";
-import { checkMethod, methodOf, needsReference } from "./methods.js";
+import { checkMethod, checkReward, methodOf, needsReference } from "./methods.js";
 import { loadReference } from "./reference.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
@@ -71,7 +72,7 @@ function requireFolder(option: "reward" | "evalReward", folder: string): void {
   if (!existsSync(folder))
     throw new SrpoError(
       "ERR_CONFIG",
-      `${option}: expected a folder, got none at ${folder}; name one by --${flagOf(option)}`,
+      `${option}: expected a file or a folder, got none at ${folder}; name one by --${flagOf(option)}`,
     );
 }
 
@@ -159,6 +160,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
   const rewardFolder = config.reward ?? path.join(root, "reward");
   requireFolder("reward", rewardFolder);
   if (config.evalReward !== undefined) requireFolder("evalReward", config.evalReward);
+  checkReward(config, rewardKindAt(rewardFolder));
 
   const owned: { dispose(): void }[] = [];
   const own = <T extends { dispose(): void }>(part: T): T => {
@@ -177,7 +179,7 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     const vae = own(await loadAutoencoder(place, { ...frozen, parts: sides }));
     const { h, w } = requireSize(config, model, vae);
     const reward = own(
-      await TwoTowerReward.load(rewardFolder, {
+      await openReward(rewardFolder, {
         ...frozen,
         vocabulary: path.join(root, "tokenizer"),
       }),
