@@ -1,10 +1,15 @@
 // Files at the boundary: where their tensors lie, and the way of the data into tensors.
 #include <napi.h>
 
+#include <cmath>
+#include <cstring>
+#include <vector>
+
 #include "cpp/binding/arguments.h"
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
+#include "cpp/io/float8.h"
 #include "cpp/io/tensor_file.h"
 
 namespace srpo::binding {
@@ -170,6 +175,32 @@ Napi::Value tensor_file_close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// float8Encode(name, floats) -> { bytes, scale }: float32 values as F8_E4M3, divided by the scale that takes
+// the largest to 448; `name` is for messages
+Napi::Value float8_encode(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "float8");
+  const Napi::Env env = info.Env();
+  const std::string name = io::shown(args.text(0, "name"));
+  const auto [data, size] = args.bytes(1, "floats");
+  require_range("float8", name.c_str(), size % sizeof(float) == 0, "whole floats",
+                std::to_string(size) + " bytes");
+  std::vector<float> values(size / sizeof(float));  // the bytes need not be aligned
+  std::memcpy(values.data(), data, size);
+  const auto n = static_cast<int64_t>(values.size());
+  const float largest = io::largest_magnitude(values.data(), n);
+  if (largest < 0.f)
+    refuse("ERR_NOT_FINITE", "float8", name.c_str(), "finite weights", "one that is not");
+  // A scale that would not be a normal number is as good as 1 for what it scales.
+  const float quotient = largest / io::kMostE4M3;
+  const float scale = std::isnormal(quotient) ? quotient : 1.f;
+  auto bytes = Napi::Uint8Array::New(env, values.size());
+  io::encode_e4m3(bytes.Data(), values.data(), n, scale);
+  auto result = Napi::Object::New(env);
+  result.Set("bytes", bytes);
+  result.Set("scale", scale);
+  return result;
+}
+
 }  // namespace
 
 void register_io(Napi::Env env, Napi::Object exports) {
@@ -178,6 +209,7 @@ void register_io(Napi::Env env, Napi::Object exports) {
   define<tensor_file_read_into>(env, exports, "tensorFileReadInto");
   define<tensor_file_scalar>(env, exports, "tensorFileScalar");
   define<tensor_file_close>(env, exports, "tensorFileClose");
+  define<float8_encode>(env, exports, "float8Encode");
 }
 
 }  // namespace srpo::binding

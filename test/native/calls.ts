@@ -146,6 +146,7 @@ export const calls: Record<string, Call> = {
     1,
   ],
   tensorFileScalar: () => [native.safetensorsOpen(file()).file, 1],
+  float8Encode: () => ["w", new Uint8Array(Float32Array.of(1, -2, 0.5).buffer)],
   tensorFileClose: () => [native.safetensorsOpen(file()).file],
   patchify: (d) => [tensor([B, 4, 6, 3], d), 2, "patchify", "picture"],
   unpatchify: (d) => [tensor([B, 6, 12], d), 4, 6, 2, "unpatchify", "tokens"],

@@ -49,6 +49,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./score.js")).scoreCommand,
   },
   {
+    name: "convert",
+    summary: "a FLUX transformer in another layout and precision, read back and compared",
+    load: async () => (await import("./convert.js")).convertCommand,
+  },
+  {
     name: "verify",
     summary: "replays golden fixtures: are this machine's numbers right?",
     load: async () => (await import("./verify.js")).verifyCommand,

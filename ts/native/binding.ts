@@ -199,6 +199,8 @@ export interface Binding {
   /** The value of a tensor of one float element, read at once. */
   tensorFileScalar(file: FileHandle, index: number): number;
   tensorFileClose(file: FileHandle): void;
+  /** Float32 bytes as F8_E4M3 and the scale that takes their largest to 448. */
+  float8Encode(name: string, floats: Uint8Array): { bytes: Uint8Array<ArrayBuffer>; scale: number };
 
   // resample.cpp
   patchify(picture: Handle, patch: number, name: string, argument: string): Handle;

@@ -87,9 +87,11 @@ export class Lora implements LinearAdapter {
     return pieces.length === 1 ? pieces[0]! : concat(pieces, x.shape.length - 1);
   }
 
-  /** Adds factor B A to the weights, in float32, rounded once; the adapter is then no more needed. */
+  /**
+   * Adds factor B A to the weights that the set has, in float32, rounded once; the adapter is then no more needed.
+   */
   mergeInto(set: ParameterSet): void {
-    for (const part of this.parts) {
+    for (const part of this.parts.filter(({ weight }) => set.has(weight))) {
       using scope = tensorScope();
       void scope;
       const name = loraName(part);
