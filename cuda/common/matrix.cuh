@@ -12,13 +12,13 @@
 
 namespace srpo::cuda {
 
-/// Two floats, rounded, in one register.
-SRPO_DEVICE unsigned pack_bfloat16(float low, float high) {
-  return static_cast<unsigned>(bfloat16(low).bits) |
-         (static_cast<unsigned>(bfloat16(high).bits) << 16);
-}
-
 #ifdef __CUDACC__
+
+SRPO_DEVICE unsigned pack_bfloat16(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
 
 template <bool kTransposed = false>
 SRPO_DEVICE void load_matrices(unsigned (&r)[4], const void* row) {
@@ -57,6 +57,12 @@ SRPO_DEVICE void multiply_add(float (&d)[4], const unsigned (&a)[4], const unsig
 }
 
 #else
+
+/// Two floats, rounded, in one register.
+SRPO_DEVICE unsigned pack_bfloat16(float low, float high) {
+  return static_cast<unsigned>(bfloat16(low).bits) |
+         (static_cast<unsigned>(bfloat16(high).bits) << 16);
+}
 
 /// Four 8 x 8 tiles of 16-bit elements; lane i names row i % 8 of tile i / 8, 16 aligned bytes. Register j
 /// of a lane gets the pair of tile j that `b` above describes, of the transposed tile if asked.

@@ -116,6 +116,21 @@ forEachDevice("attention", (test, device) => {
     await check({ B: 1, N: 1, Lq: 150, Lk: 170, Dh: 512 }, {}, "bfloat16");
   });
 
+  test("the usual heads are the definition past every block, with every option", async () => {
+    const [B, N, Lq, Lk] = [2, 2, 150, 170];
+    const bias = randn([N, Lq, Lk], { device, seed: 4, scale: 2 });
+    const keyMask = mask(
+      Array.from({ length: B * Lk }, (_, i) => (i * 7) % 3),
+      B,
+    );
+    for (const Dh of [64, 80, 128]) {
+      const sizes = { B, N, Lq, Lk, Dh };
+      await check(sizes, {}, "bfloat16");
+      await check(sizes, { causal: true }, "bfloat16");
+      await check(sizes, { scale: -0.1, bias, keyMask }, "bfloat16");
+    }
+  });
+
   test("scale, causal, bias and key mask are those of the definition", async () => {
     const sizes = { B: 2, N: 2, Lq: 211, Lk: 205, Dh: 20 };
     const { B, N, Lq, Lk } = sizes;

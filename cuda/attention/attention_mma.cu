@@ -1,0 +1,256 @@
+// Attention forward with mma: out = softmax(scale * q k^T + bias) v, see attention.cu.
+//
+//   q    [B, N, Lq, Dh]   bfloat16    a block 128 queries of one head, a warp 32 of them
+//   k, v [B, N, Lk, Dh]   bfloat16    by tiles of kKeys, the next copied while one is used
+//   out  [B, Lq, N*Dh]    bfloat16,   lse [B, N, Lq] float
+//
+// A warp's scores stay in registers: what the first product leaves in a lane is what the second takes
+// from it, once rounded to bfloat16 (FlashAttention-2, Dao 2023, sec. 3.3). Exponentials run in base 2,
+// sums and the rescaled output in float.
+
+#include "cuda/attention/attention_mma.h"
+
+#include "cuda/attention/scores.cuh"
+#include "cuda/common/async_copy.cuh"
+#include "cuda/common/barrier.cuh"
+#include "cuda/common/dtype.cuh"
+#include "cuda/common/launch.cuh"
+#include "cuda/common/math.cuh"
+#include "cuda/common/matrix.cuh"
+#include "cuda/common/shared.cuh"
+#include "cuda/common/warp.cuh"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kThreads = kWarps * kWarp;
+constexpr int kRowTiles = 2;                     // of 16 queries, of a warp
+constexpr int kWarpQueries = kRowTiles * 16;     // 32
+constexpr int kQueries = kWarps * kWarpQueries;  // 128
+constexpr int kStages = 2;
+constexpr float kLog2E = 1.442695041f, kLn2 = 0.6931471806f;
+
+/// Rows are 16 bytes longer than a head: the eight of an 8 x 8 tile then lie in different banks.
+template <int Dh, int kRows>
+using TileRows = bfloat16[kRows][Dh + 8];
+
+template <int Dh, int kKeys>
+struct Shared {
+  TileRows<Dh, kQueries> q;  // in the end the output
+  TileRows<Dh, kKeys> k[kStages], v[kStages];
+};
+
+/// Copies rows [first, first + kRows) of a [L, Dh] matrix; zeros past its end.
+template <int Dh, int kRows>
+SRPO_DEVICE void copy_rows(TileRows<Dh, kRows>& to, const bfloat16* from, int64_t first,
+                           int64_t L) {
+  constexpr int kPacks = Dh / 8;  // of a row
+#pragma unroll 1  // or the addresses of all of them stay in registers that the sums need
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPacks; i += kThreads) {
+    const int row = i / kPacks, d = i % kPacks * 8;
+    const bool inside = first + row < L;
+    copy_async(&to[row][d], from + (inside ? first + row : 0) * Dh + d, inside);
+  }
+}
+
+/// s[m][t] += q k^T: 16 queries a tile m, 8 keys a tile t.
+template <int Dh, int kKeys>
+SRPO_DEVICE void score(float (&s)[kRowTiles][kKeys / 8][4], const TileRows<Dh, kQueries>& q,
+                       const TileRows<Dh, kKeys>& k) {
+  const int row = lane() % 8, tile = lane() / 8;
+#pragma unroll
+  for (int d = 0; d < Dh; d += 16) {
+    unsigned a[kRowTiles][4];
+#pragma unroll
+    for (int m = 0; m < kRowTiles; ++m)
+      load_matrices(a[m],
+                    &q[warp() * kWarpQueries + m * 16 + tile % 2 * 8 + row][d + tile / 2 * 8]);
+#pragma unroll
+    for (int t = 0; t < kKeys / 8; t += 2) {
+      unsigned b[4];
+      load_matrices(b, &k[t * 8 + tile / 2 * 8 + row][d + tile % 2 * 8]);
+#pragma unroll
+      for (int m = 0; m < kRowTiles; ++m) {
+        multiply_add(s[m][t], a[m], {b[0], b[1]});
+        multiply_add(s[m][t + 1], a[m], {b[2], b[3]});
+      }
+    }
+  }
+}
+
+/// o[m][t] += p v: 8 channels a tile t; p is what `score` left, by now probabilities.
+template <int Dh, int kKeys>
+SRPO_DEVICE void gather(float (&o)[kRowTiles][Dh / 8][4], const float (&p)[kRowTiles][kKeys / 8][4],
+                        const TileRows<Dh, kKeys>& v) {
+  const int row = lane() % 8, tile = lane() / 8;
+#pragma unroll
+  for (int j = 0; j < kKeys / 16; ++j) {
+    unsigned a[kRowTiles][4];
+#pragma unroll
+    for (int m = 0; m < kRowTiles; ++m)
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        const float (&pair)[4] = p[m][2 * j + r / 2];
+        a[m][r] = pack_bfloat16(pair[r % 2 * 2], pair[r % 2 * 2 + 1]);
+      }
+#pragma unroll
+    for (int t = 0; t < Dh / 8; t += 2) {
+      unsigned b[4];
+      load_matrices<true>(b, &v[j * 16 + tile % 2 * 8 + row][t * 8 + tile / 2 * 8]);
+#pragma unroll
+      for (int m = 0; m < kRowTiles; ++m) {
+        multiply_add(o[m][t], a[m], {b[0], b[1]});
+        multiply_add(o[m][t + 1], a[m], {b[2], b[3]});
+      }
+    }
+  }
+}
+
+/// kPlain: no bias, mask or causal rule, and a positive scale.
+template <int Dh, int kKeys, bool kPlain>
+__global__ void __launch_bounds__(kThreads)
+    attention_forward_mma_kernel(bfloat16* out, float* lse, const bfloat16* q, const bfloat16* k,
+                                 const bfloat16* v, const attention::Scores<bfloat16> scores,
+                                 int64_t query_tiles) {
+  auto& shared = shared_memory<Shared<Dh, kKeys>>();
+  const int64_t head = blockIdx.x / query_tiles, first = blockIdx.x % query_tiles * kQueries;
+  const int64_t Lq = scores.Lq, Lk = scores.Lk;
+  const int64_t last = scores.causal && first + kQueries < Lk ? first + kQueries : Lk;
+  q += head * Lq * Dh;
+  k += head * Lk * Dh;
+  v += head * Lk * Dh;
+  const int g = lane() / 4, c = lane() % 4 * 2;  // where a lane's four elements of a tile lie
+  const int64_t row0 = first + warp() * kWarpQueries + g;
+  const float factor = kPlain ? scores.scale * kLog2E : kLog2E;  // of a score, towards base 2
+
+  copy_rows<Dh, kQueries>(shared.q, q, first, Lq);
+  copy_rows<Dh, kKeys>(shared.k[0], k, 0, Lk);
+  copy_rows<Dh, kKeys>(shared.v[0], v, 0, Lk);
+  copy_commit();
+
+  float o[kRowTiles][Dh / 8][4] = {};
+  float most[kRowTiles][2],
+      total[kRowTiles][2] = {};  // of rows g and g + 8; total: this lane's part
+#pragma unroll
+  for (int m = 0; m < kRowTiles; ++m) most[m][0] = most[m][1] = -INFINITY;
+
+  int stage = 0;
+  for (int64_t key = 0; key < last; key += kKeys, stage = 1 - stage) {
+    copy_wait<0>();
+    block_barrier();  // the tile is there, and all are done with the one before
+    if (key + kKeys < last) {
+      copy_rows<Dh, kKeys>(shared.k[1 - stage], k, key + kKeys, Lk);
+      copy_rows<Dh, kKeys>(shared.v[1 - stage], v, key + kKeys, Lk);
+      copy_commit();
+    }
+    float s[kRowTiles][kKeys / 8][4] = {};
+    score<Dh, kKeys>(s, shared.q, shared.k[stage]);
+    if (!kPlain || key + kKeys > Lk)
+#pragma unroll
+      for (int m = 0; m < kRowTiles; ++m)
+#pragma unroll
+        for (int t = 0; t < kKeys / 8; ++t)
+#pragma unroll
+          for (int e = 0; e < 4; ++e) {
+            const int64_t j = key + t * 8 + c + e % 2;
+            if constexpr (kPlain)
+              s[m][t][e] = j < Lk ? s[m][t][e] : -INFINITY;
+            else
+              s[m][t][e] = scores(s[m][t][e], head, row0 + m * 16 + e / 2 * 8, j);
+          }
+#pragma unroll
+    for (int m = 0; m < kRowTiles; ++m)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float higher = most[m][half];
+#pragma unroll
+        for (int t = 0; t < kKeys / 8; ++t)
+          higher = fmaxf(higher, fmaxf(s[m][t][2 * half], s[m][t][2 * half + 1]));
+        higher = warp_max(higher, 4);
+        // A row that has seen no key yet: from 0, so that nothing is infinity minus infinity.
+        const float base = higher == -INFINITY ? 0.f : higher * factor;
+        const float shrink = approximate_exp2(fmaf(most[m][half], factor, -base));
+        most[m][half] = higher;
+        total[m][half] *= shrink;
+#pragma unroll
+        for (int t = 0; t < kKeys / 8; ++t)
+#pragma unroll
+          for (int e = 2 * half; e < 2 * half + 2; ++e) {
+            s[m][t][e] = approximate_exp2(fmaf(s[m][t][e], factor, -base));
+            total[m][half] += s[m][t][e];
+          }
+#pragma unroll
+        for (int t = 0; t < Dh / 8; ++t) {
+          o[m][t][2 * half] *= shrink;
+          o[m][t][2 * half + 1] *= shrink;
+        }
+      }
+    gather<Dh, kKeys>(o, s, shared.v[stage]);
+  }
+
+  // The output by way of the queries' space, of which a warp reads and writes its own rows only.
+  const int64_t b = head / scores.N, n = head % scores.N;
+  warp_barrier();
+#pragma unroll
+  for (int m = 0; m < kRowTiles; ++m)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float sum = warp_sum(total[m][half], 4);
+      const float inverse = sum == 0.f ? 0.f : 1.f / sum;
+      const int row = warp() * kWarpQueries + m * 16 + half * 8 + g;
+#pragma unroll
+      for (int t = 0; t < Dh / 8; ++t)
+        *reinterpret_cast<unsigned*>(&shared.q[row][t * 8 + c]) =
+            pack_bfloat16(o[m][t][2 * half] * inverse, o[m][t][2 * half + 1] * inverse);
+      if (lane() % 4 == 0 && first + row < Lq)
+        lse[head * Lq + first + row] =
+            sum == 0.f ? INFINITY : most[m][half] * factor * kLn2 + logf(sum);
+    }
+  warp_barrier();
+  for (int i = lane(); i < kWarpQueries * (Dh / 8); i += kWarp) {
+    const int row = warp() * kWarpQueries + i / (Dh / 8), d = i % (Dh / 8) * 8;
+    if (first + row < Lq)
+      *reinterpret_cast<Pack<bfloat16, 8>*>(out + ((b * Lq + first + row) * scores.N + n) * Dh +
+                                            d) =
+          *reinterpret_cast<const Pack<bfloat16, 8>*>(&shared.q[row][d]);
+  }
+}
+
+/// kKeys: as many as leave the scores room in registers beside the output.
+template <int Dh, int kKeys>
+void run(const AttentionForward& op, Stream& stream) {
+  const auto scores = attention::scores_of<bfloat16>(op);
+  const int64_t query_tiles = ceil_div(scores.Lq, kQueries);
+  const LaunchConfig config = {.grid = op.q.dim(0) * scores.N * query_tiles,
+                               .block = kThreads,
+                               .shared = sizeof(Shared<Dh, kKeys>),
+                               .stream = stream};
+  const bool plain = !op.bias && !op.key_mask && !op.causal && op.scale > 0.f;
+  launch(plain ? attention_forward_mma_kernel<Dh, kKeys, true>
+               : attention_forward_mma_kernel<Dh, kKeys, false>,
+         config, op.out.data<bfloat16>(), op.lse.data<float>(), op.q.data<bfloat16>(),
+         op.k.data<bfloat16>(), op.v.data<bfloat16>(), scores, query_tiles);
+}
+
+}  // namespace
+
+bool attention_forward_mma(const AttentionForward& op, Stream& stream) {
+  for (const TensorView& t : {op.q, op.k, op.v, op.out})
+    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer)) return false;
+  switch (op.q.dim(3)) {
+    case 64:
+      run<64, 64>(op, stream);
+      return true;
+    case 80:
+      run<80, 64>(op, stream);
+      return true;
+    case 128:
+      run<128, 32>(op, stream);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace srpo::cuda
