@@ -41,6 +41,19 @@ SRPO_DEVICE Pair block_sum(Pair value) {
   return total;
 }
 
+/// In double, where squares of floats must neither overflow nor vanish.
+SRPO_DEVICE double block_sum(double value) {
+  auto* parts = reinterpret_cast<double*>(reduction_scratch());
+  const int warps = block_threads() / kWarp;
+  value = warp_sum(value);
+  if (lane() == 0) parts[warp()] = value;
+  block_barrier();
+  double total = parts[0];
+  for (int i = 1; i < warps; ++i) total += parts[i];
+  block_barrier();
+  return total;
+}
+
 SRPO_DEVICE float block_max(float value) {
   float* parts = reduction_scratch();
   const int warps = block_threads() / kWarp;

@@ -11,11 +11,24 @@ inline float rsqrtf(float x) {
 
 namespace srpo::cuda {
 
+/// The bits of a number as another type of its size.
+template <typename To, typename From>
+SRPO_DEVICE To bits_as(From from) {
+  return __builtin_bit_cast(To, from);
+}
+
 SRPO_DEVICE float sigmoid(float x) {
   return 1.f / (1.f + expf(-x));
 }
 
 #ifdef __CUDACC__
+
+SRPO_DEVICE float product(float a, float b) {
+  return __fmul_rn(a, b);
+}
+SRPO_DEVICE double product(double a, double b) {
+  return __dmul_rn(a, b);
+}
 
 /// In half turns: cos and sin of a double would take local memory to reduce huge arguments.
 SRPO_DEVICE double cosine(double x) {
@@ -37,6 +50,14 @@ SRPO_DEVICE float approximate_tanh(float x) {
 }
 
 #else
+
+/// A product that no sum is fused with: for what must have the bits of the cpu column.
+SRPO_DEVICE float product(float a, float b) {
+  return a * b;
+}
+SRPO_DEVICE double product(double a, double b) {
+  return a * b;
+}
 
 /// In double, for angles far above a turn.
 SRPO_DEVICE double cosine(double x) {

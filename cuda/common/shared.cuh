@@ -16,7 +16,7 @@ SRPO_DEVICE unsigned char* shared_base() {
 
 /// 64 floats of static shared memory, for cuda/common's own reductions.
 SRPO_DEVICE float* reduction_scratch() {
-  __shared__ float scratch[64];
+  __shared__ __align__(8) float scratch[64];
   return scratch;
 }
 

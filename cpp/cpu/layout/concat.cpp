@@ -4,7 +4,7 @@
 #include "cpp/ops/layout/concat.h"
 
 #include "cpp/cpu/layout/copy_pieces.h"
-#include "cpp/cpu/layout/strides.h"
+#include "cpp/ops/layout/strides.h"
 
 namespace srpo::cpu {
 

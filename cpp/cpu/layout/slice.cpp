@@ -3,7 +3,7 @@
 #include "cpp/ops/layout/slice.h"
 
 #include "cpp/cpu/layout/copy_pieces.h"
-#include "cpp/cpu/layout/strides.h"
+#include "cpp/ops/layout/strides.h"
 
 namespace srpo::cpu {
 

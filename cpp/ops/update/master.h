@@ -13,10 +13,10 @@ namespace srpo {
 /// remainder is stored as uint8 [n, 2], its bytes in the machine's order (little-endian); zeros make
 /// the bfloat16 weight itself the master. A master that is NaN may give a weight that is not.
 /// Source: kept so in NVIDIA Apex's distributed Adam, store_param_remainders.
-inline uint16_t master_weight(uint32_t master) {
+SRPO_HOST_DEVICE inline uint16_t master_weight(uint32_t master) {
   return static_cast<uint16_t>((master >> 16) + (master >> 15 & 1));
 }
-inline uint32_t master_of(uint16_t weight, uint16_t remainder) {
+SRPO_HOST_DEVICE inline uint32_t master_of(uint16_t weight, uint16_t remainder) {
   const auto upper = static_cast<uint16_t>(weight - (remainder >> 15));
   return uint32_t{upper} << 16 | remainder;
 }

@@ -1,7 +1,7 @@
 #pragma once
 #include "cpp/core/tensor_view.h"
 
-namespace srpo::cpu {
+namespace srpo {
 
 /// A tensor seen from one dimension: `count` outer rows of `outer` bytes, and `inner` bytes for one
 /// index of the dimension.
@@ -16,4 +16,4 @@ inline Strides strides_of(const TensorView& t, int dim) {
   return {.count = count, .outer = inner * t.dims[dim], .inner = inner};
 }
 
-}  // namespace srpo::cpu
+}  // namespace srpo
