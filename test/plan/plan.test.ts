@@ -150,6 +150,17 @@ test("a step's time is kernels.md 2.2's by its rates, and says by which kind of 
   }
 });
 
+test("where no rate is known nothing is said of time", () => {
+  for (const [values, card] of [
+    [{ device: "emulated" }, "cpu"],
+    [{ precision: "f32" }, "h200"],
+  ] as const) {
+    const plan = planOf(request(values, card));
+    assert.deepEqual(plan.times, []);
+    assert.match(planLines(plan, 19).join("\n"), /no rate is known of this device/);
+  }
+});
+
 test("what is called measured stands in the bench's file", () => {
   const { results } = JSON.parse(readFileSync(path.join(packageRoot, cpuResults), "utf8")) as {
     results: { name: string; gflops?: number; gigabytesPerSecond?: number }[];

@@ -126,7 +126,8 @@ export function planOf(request: PlanRequest): Plan {
       models,
       counts,
       pictureOf(config, models, counts),
-      card.rates[config.precision],
+      // Emulated kernels are for being right: no time is known of them.
+      config.device === "emulated" ? [] : card.rates[config.precision],
       { layout, nodes: machine.nodes, trained, weights: policy, lora: loraRank > 0 },
     ),
     missing: [

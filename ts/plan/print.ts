@@ -35,7 +35,7 @@ function memoryLines({ parts, bytes, capacity, capacitySource, fits }: Plan): st
 
 function timeLines({ times }: Plan, steps: number): string[] {
   if (times.length === 0)
-    return ["time: no rate is known of this card at this precision, so nothing is said of it"];
+    return ["time: no rate is known of this device at this precision, so nothing is said of it"];
   return times.flatMap(({ kind, source, stages, seconds }) => [
     `time of an update: ${duration(seconds)} (${steps} updates ${duration(steps * seconds)}), ${says[kind]}`,
     `  rates: ${source}`,

@@ -31,7 +31,10 @@ function ofImageReward({ vision, text }: ImageRewardConfig): TwoTowerConfig {
 function isSiglip(json: Json): boolean {
   const inner = isObject(json) ? json["vision_config"] : undefined;
   return [json, inner].some(
-    (part) => isObject(part) && String(part["model_type"]).startsWith("siglip"),
+    (part) =>
+      isObject(part) &&
+      typeof part["model_type"] === "string" &&
+      part["model_type"].startsWith("siglip"),
   );
 }
 
