@@ -132,6 +132,11 @@ test("what is wrong is said by name", async () => {
   ]);
   cpSync(reward("hps"), at("headless"), { recursive: true });
   for (const name of ["vocab.json", "merges.txt"]) rmSync(path.join(at("headless"), name));
-  await fails(1, /vocab\.json: cannot be read/, ["score", pictures, "--reward", at("headless")]);
+  await fails(
+    1,
+    /expected vocab\.json and merges\.txt beside the reward, or .* \(--vocabulary\), got neither/,
+    ["score", pictures, "--reward", at("headless")],
+  );
+  await succeed("score", ...[pictures, "--reward", at("headless"), "--vocabulary", reward("hps")]);
 });
 test.run();

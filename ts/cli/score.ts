@@ -153,7 +153,10 @@ export const scoreCommand = command({
   stops: true,
   examples: [
     ["score samples --reward HPS_v2.1_compressed.pt,pickscore --vocabulary flux/tokenizer", ""],
-    ["score runs/srpo-1 --reward clip=CLIP-ViT-H-14 --json", "every sample grid of a run"],
+    [
+      "score runs/first --reward micro/reward --vocabulary micro/tokenizer",
+      "every sample grid of a run",
+    ],
   ],
   async run(o, { positional, signal }) {
     const [place, ...more] = positional;

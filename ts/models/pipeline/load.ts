@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { readJson } from "../../checkpoint/strict_json.js";
+import { SrpoError } from "../../native/error.js";
 import { ClipTokenizer } from "../../text/clip_tokenizer.js";
 import { T5Tokenizer } from "../../text/t5_tokenizer.js";
 import type { Autoencoder } from "../autoencoder/model.js";
@@ -87,10 +88,16 @@ export async function loadTwoTower(
   options: OpenOptions & { vocabulary?: string },
 ): Promise<LoadedReward> {
   const { vocabulary, ...rest } = options;
-  const facts = await openTwoTowerFacts(place);
-  const tower = await openTwoTower(place, rest);
   const folder = isFolder(place) ? place : path.dirname(place);
   const own = existsSync(path.join(folder, "vocab.json"));
+  if (!own && vocabulary === undefined)
+    throw new SrpoError(
+      "ERR_CHECKPOINT",
+      `${folder}: expected vocab.json and merges.txt beside the reward, or a CLIP tokenizer's folder as its ` +
+        "vocabulary (--vocabulary), got neither",
+    );
+  const facts = await openTwoTowerFacts(place);
+  const tower = await openTwoTower(place, rest);
   const tokenizer = await ClipTokenizer.load(own ? folder : (vocabulary ?? folder), {
     variant: facts.layout,
     maxLength: tower.config.text.positions,
