@@ -72,12 +72,13 @@ function withCmake() {
     asked.has("--werror") && "--CDSRPO_WERROR=ON",
     asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
   ].filter(Boolean);
-  const compile = ["compile", "-p", jobs, ...options];
-  // cmake-js forgets the options of an earlier call: the second door gets the same ones.
+  // cmake-js configures a folder once, with the options of the first call: these may be others.
+  const build = ["build", "-p", jobs, ...options];
   return (
-    run("cmake-js/bin/cmake-js", compile) &&
+    run("cmake-js/bin/cmake-js", ["configure", ...options]) &&
+    run("cmake-js/bin/cmake-js", build) &&
     (!asked.has("--emulated") ||
-      run("cmake-js/bin/cmake-js", [...compile, "--target", "srpo_emulation"]))
+      run("cmake-js/bin/cmake-js", [...build, "--target", "srpo_emulation"]))
   );
 }
 
