@@ -67,7 +67,7 @@ interface Entry {
 }
 
 test("a model folder that is not there, or lacks a part", async () => {
-  await trainFails(/nowhere: expected a FLUX folder with transformer, vae, got none of/, "nowhere");
+  await trainFails(/nowhere: expected a FLUX folder or a file of its weights, got none/, "nowhere");
   for (const part of ["transformer", "vae", "text_encoder_2", "tokenizer", "reward"])
     await trainFails(
       new RegExp(part),
