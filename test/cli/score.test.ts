@@ -137,6 +137,6 @@ test("what is wrong is said by name", async () => {
     /expected vocab\.json and merges\.txt beside the reward, or .* \(--vocabulary\), got neither/,
     ["score", pictures, "--reward", at("headless")],
   );
-  await succeed("score", ...[pictures, "--reward", at("headless"), "--vocabulary", reward("hps")]);
+  await succeed("score", pictures, "--reward", at("headless"), "--vocabulary", reward("hps"));
 });
 test.run();
