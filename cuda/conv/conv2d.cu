@@ -6,7 +6,7 @@
 //   dbias[n]    += sum over pixels p of dy[p, n]                   float
 //
 // An upsampled picture is never stored: where places of the kernel meet the same small pixel their
-// weights are summed once, in float, and rounded to T. A 1 x 1 kernel is a plain product.
+// weights are summed once, in float, and rounded to T.
 
 #include "cpp/ops/conv/conv2d.h"
 
@@ -14,7 +14,6 @@
 #include "cuda/common/column_sums.cuh"
 #include "cuda/common/column_walk.cuh"
 #include "cuda/conv/conv2d_product.h"
-#include "cuda/gemm/gemm.h"
 
 namespace srpo::cuda {
 namespace {
@@ -138,47 +137,9 @@ void bias_gradient(const Conv2dBackward& op, Stream& stream) {
   });
 }
 
-/// y [pixels, N] = x [pixels, C] w^T + bias + residual
-void product_forward(const Conv2dForward& op, Stream& stream) {
-  const int64_t N = op.w.dim(0), C = op.w.dim(3);
-  gemm(
-      {
-          .M = op.x.rows(),
-          .N = N,
-          .K = C,
-          .dtype = op.x.dtype,
-          .output_dtype = op.y.dtype,
-          .a = {.data = op.x.pointer, .row_stride = C, .column_stride = 1},
-          .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = C},
-          .output = {.out = op.y.pointer,
-                     .stride = N,
-                     .bias = op.bias.pointer,
-                     .residual = op.residual.pointer},
-      },
-      stream);
-}
-
-/// dx [pixels, C] = dy [pixels, N] w
-void product_backward(const Conv2dBackward& op, Stream& stream) {
-  const int64_t N = op.w.dim(0), C = op.w.dim(3);
-  gemm(
-      {
-          .M = op.x.rows(),
-          .N = C,
-          .K = N,
-          .dtype = op.x.dtype,
-          .output_dtype = op.dx.dtype,
-          .a = {.data = op.dy.pointer, .row_stride = N, .column_stride = 1},
-          .b = {.data = op.w.pointer, .row_stride = C, .column_stride = 1},
-          .output = {.out = op.dx.pointer, .stride = C},
-      },
-      stream);
-}
-
 }  // namespace
 
 void conv2d_forward(const Conv2dForward& op, Stream& stream) {
-  if (is_product(op.x, op.w, op.y, op.geometry)) return product_forward(op, stream);
   const auto [Cout, kh, kw, Cin] = op.w.sizes<4>();
   const Conv2dGeometry& g = op.geometry;
   const ConvPhase whole{.y = op.y.pointer,
@@ -203,9 +164,7 @@ void conv2d_forward(const Conv2dForward& op, Stream& stream) {
 void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
   const auto [Cout, kh, kw, Cin] = op.w.sizes<4>();
   const Conv2dGeometry& g = op.geometry;
-  if (op.dx && is_product(op.x, op.w, op.dy, g)) {
-    product_backward(op, stream);
-  } else if (op.dx) {
+  if (op.dx) {
     const ConvPhase whole{.y = op.dx.pointer,
                           .x = op.dy.pointer,
                           .B = op.x.dim(0),

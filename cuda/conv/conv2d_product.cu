@@ -12,14 +12,6 @@ namespace {
 constexpr int kLines = kThreads / kPanel;  // rows of a panel that the threads load at once
 constexpr int64_t kOutside = int64_t{1} << 40;
 
-/// The pixel that row m of the product is.
-struct Pixel {
-  int64_t b, i, j;
-};
-SRPO_DEVICE Pixel pixel_of(int64_t m, const ConvPhase& p) {
-  return {m / (p.rows * p.columns), m / p.columns % p.rows, m % p.columns};
-}
-
 template <typename T>
 __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhase p) {
   auto& panels = shared_memory<Panels>();
@@ -35,7 +27,7 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
   int64_t corner_y[kEach], corner_x[kEach];
   for (int e = 0; e < kEach; ++e) {
     const int64_t m = first_pixel + line + e * kLines;
-    const Pixel at = pixel_of(m, p);
+    const ConvPixel at = p.pixel(m);
     corner_y[e] = m < p.pixels() ? at.i * p.in_step : kOutside;
     corner_x[e] = at.j * p.in_step;
     corner[e] = x + ((at.b * p.H + at.i * p.in_step) * p.W + corner_x[e]) * p.C;
@@ -66,9 +58,7 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
   for_each_sum(sums, panels, [&](int i, int j, float sum) {
     const int64_t m = first_pixel + i, n = first_channel + j;
     if (m >= p.pixels() || n >= p.N) return;
-    const Pixel to = pixel_of(m, p);
-    const int64_t row = to.i * p.out_step + p.out_y, column = to.j * p.out_step + p.out_x;
-    const int64_t at = ((to.b * p.Ho + row) * p.Wo + column) * p.N + n;
+    const int64_t at = p.place(p.pixel(m)) * p.N + n;
     if (bias != nullptr) sum += float(bias[n]);
     if (residual != nullptr) sum += float(residual[at]);
     static_cast<T*>(p.y)[at] = T(sum);
@@ -78,6 +68,7 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
 }  // namespace
 
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream) {
+  if (conv2d_mma_takes(phase, dtype)) return conv2d_mma(phase, stream);
   visit_float(dtype, [&]<typename T>() {
     launch(conv2d_product_kernel<T>,
            {.grid = {ceil_div(phase.pixels(), kTile), ceil_div(phase.N, kTile)},

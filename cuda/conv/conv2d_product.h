@@ -9,6 +9,11 @@
 
 namespace srpo::cuda {
 
+/// Pixel (i, j) of picture b of a phase.
+struct ConvPixel {
+  int64_t b, i, j;
+};
+
 /// One phase, pixels (i, j) of [rows, columns] in each of B pictures:
 ///   y[b, out_step * i + out_y, out_step * j + out_x, n]
 ///     = bias[n] + residual[the same place]
@@ -27,10 +32,22 @@ struct ConvPhase {
   int64_t in_step = 1, out_step = 1, out_y = 0, out_x = 0;
 
   SRPO_HOST_DEVICE int64_t pixels() const { return B * rows * columns; }
+  SRPO_HOST_DEVICE ConvPixel pixel(int64_t m) const {
+    return {m / (rows * columns), m / columns % rows, m % columns};
+  }
+  /// Where its channels lie in y and residual, in pixels.
+  SRPO_HOST_DEVICE int64_t place(const ConvPixel& at) const {
+    return (at.b * Ho + at.i * out_step + out_y) * Wo + at.j * out_step + out_x;
+  }
 };
 
 /// T is `dtype`. Sums run in float, tap by tap and channel by channel.
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream);
+
+/// The same on the tensor cores, for bfloat16 that it takes: channels of x in whole aligned packs of 16
+/// bytes. The order of the sums is another.
+bool conv2d_mma_takes(const ConvPhase& phase, DType dtype);
+void conv2d_mma(const ConvPhase& phase, Stream& stream);
 
 /// dw[n, r, s, c] += sum over pixels of dy[., n] * x[where tap (r, s) meets it, c]
 void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream);

@@ -32,6 +32,9 @@ const cases: readonly Case[] = [
   { name: "3x3 to three channels", x: [1, 5, 6, 18], w: [3, 3, 3, 18] },
   { name: "3x3 to 49 channels", x: [1, 5, 5, 34], w: [49, 3, 3, 34] },
   { name: "3x3 from 70 to 67 channels", x: [1, 5, 7, 70], w: [67, 3, 3, 70] },
+  { name: "3x3 from 72 to 136 channels, 135 pixels", x: [1, 5, 27, 72], w: [136, 3, 3, 72] },
+  { name: "3x3 stride 2 from 8 to 24 channels", x: [2, 7, 9, 8], w: [24, 3, 3, 8], stride: 2 },
+  { name: "3x3 on a doubled picture of 16", x: [1, 5, 6, 16], w: [8, 3, 3, 16], upsample: true },
   { name: "1x1", x: [2, 3, 5, 33], w: [40, 1, 1, 33] },
   { name: "5x5", x: [1, 6, 4, 3], w: [4, 5, 5, 3] },
   {
