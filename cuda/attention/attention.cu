@@ -288,14 +288,15 @@ void attention_backward(const AttentionBackward& op, Stream& stream) {
                             .dout = op.dout.data<T>(),
                             .lse = op.lse.data<float>(),
                             .delta = delta};
-    visit_columns<128>(Dh, [&]<int kColumns>() {
-      launch(attention_backward_keys_kernel<kColumns, T>,
-             tile_config<kColumns>(B * N * key_tiles, Dh, stream), op.dk.data<T>(), op.dv.data<T>(),
-             saved, scores, key_tiles);
-      launch(attention_backward_queries_kernel<kColumns, T>,
-             tile_config<kColumns>(B * N * query_tiles, Dh, stream), op.dq.data<T>(), saved, scores,
-             query_tiles);
-    });
+    if (!attention_backward_mma(op, delta, stream))
+      visit_columns<128>(Dh, [&]<int kColumns>() {
+        launch(attention_backward_keys_kernel<kColumns, T>,
+               tile_config<kColumns>(B * N * key_tiles, Dh, stream), op.dk.data<T>(),
+               op.dv.data<T>(), saved, scores, key_tiles);
+        launch(attention_backward_queries_kernel<kColumns, T>,
+               tile_config<kColumns>(B * N * query_tiles, Dh, stream), op.dq.data<T>(), saved,
+               scores, query_tiles);
+      });
     if (op.dbias)
       launch(attention_backward_bias_kernel<T>,
              {.grid = {query_tiles, key_tiles, N},

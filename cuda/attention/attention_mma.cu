@@ -10,18 +10,17 @@
 
 #include "cuda/attention/attention_mma.h"
 
+#include "cuda/attention/mma_tiles.cuh"
 #include "cuda/attention/scores.cuh"
-#include "cuda/common/async_copy.cuh"
 #include "cuda/common/barrier.cuh"
-#include "cuda/common/dtype.cuh"
 #include "cuda/common/launch.cuh"
 #include "cuda/common/math.cuh"
-#include "cuda/common/matrix.cuh"
 #include "cuda/common/shared.cuh"
-#include "cuda/common/warp.cuh"
 
 namespace srpo::cuda {
 namespace {
+
+using namespace attention;
 
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
@@ -31,87 +30,17 @@ constexpr int kQueries = kWarps * kWarpQueries;  // 128
 constexpr int kStages = 2;
 constexpr float kLog2E = 1.442695041f, kLn2 = 0.6931471806f;
 
-/// Rows are 16 bytes longer than a head: the eight of an 8 x 8 tile then lie in different banks.
-template <int Dh, int kRows>
-using TileRows = bfloat16[kRows][Dh + 8];
-
 template <int Dh, int kKeys>
 struct Shared {
   TileRows<Dh, kQueries> q;  // in the end the output
   TileRows<Dh, kKeys> k[kStages], v[kStages];
 };
 
-/// Copies rows [first, first + kRows) of a [L, Dh] matrix; zeros past its end.
-template <int Dh, int kRows>
-SRPO_DEVICE void copy_rows(TileRows<Dh, kRows>& to, const bfloat16* from, int64_t first,
-                           int64_t L) {
-  constexpr int kPacks = Dh / 8;  // of a row
-#pragma unroll 1  // or the addresses of all of them stay in registers that the sums need
-  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPacks; i += kThreads) {
-    const int row = i / kPacks, d = i % kPacks * 8;
-    const bool inside = first + row < L;
-    copy_async(&to[row][d], from + (inside ? first + row : 0) * Dh + d, inside);
-  }
-}
-
-/// s[m][t] += q k^T: 16 queries a tile m, 8 keys a tile t.
-template <int Dh, int kKeys>
-SRPO_DEVICE void score(float (&s)[kRowTiles][kKeys / 8][4], const TileRows<Dh, kQueries>& q,
-                       const TileRows<Dh, kKeys>& k) {
-  const int row = lane() % 8, tile = lane() / 8;
-#pragma unroll
-  for (int d = 0; d < Dh; d += 16) {
-    unsigned a[kRowTiles][4];
-#pragma unroll
-    for (int m = 0; m < kRowTiles; ++m)
-      load_matrices(a[m],
-                    &q[warp() * kWarpQueries + m * 16 + tile % 2 * 8 + row][d + tile / 2 * 8]);
-#pragma unroll
-    for (int t = 0; t < kKeys / 8; t += 2) {
-      unsigned b[4];
-      load_matrices(b, &k[t * 8 + tile / 2 * 8 + row][d + tile % 2 * 8]);
-#pragma unroll
-      for (int m = 0; m < kRowTiles; ++m) {
-        multiply_add(s[m][t], a[m], {b[0], b[1]});
-        multiply_add(s[m][t + 1], a[m], {b[2], b[3]});
-      }
-    }
-  }
-}
-
-/// o[m][t] += p v: 8 channels a tile t; p is what `score` left, by now probabilities.
-template <int Dh, int kKeys>
-SRPO_DEVICE void gather(float (&o)[kRowTiles][Dh / 8][4], const float (&p)[kRowTiles][kKeys / 8][4],
-                        const TileRows<Dh, kKeys>& v) {
-  const int row = lane() % 8, tile = lane() / 8;
-#pragma unroll
-  for (int j = 0; j < kKeys / 16; ++j) {
-    unsigned a[kRowTiles][4];
-#pragma unroll
-    for (int m = 0; m < kRowTiles; ++m)
-#pragma unroll
-      for (int r = 0; r < 4; ++r) {
-        const float (&pair)[4] = p[m][2 * j + r / 2];
-        a[m][r] = pack_bfloat16(pair[r % 2 * 2], pair[r % 2 * 2 + 1]);
-      }
-#pragma unroll
-    for (int t = 0; t < Dh / 8; t += 2) {
-      unsigned b[4];
-      load_matrices<true>(b, &v[j * 16 + tile % 2 * 8 + row][t * 8 + tile / 2 * 8]);
-#pragma unroll
-      for (int m = 0; m < kRowTiles; ++m) {
-        multiply_add(o[m][t], a[m], {b[0], b[1]});
-        multiply_add(o[m][t + 1], a[m], {b[2], b[3]});
-      }
-    }
-  }
-}
-
 /// kPlain: no bias, mask or causal rule, and a positive scale.
 template <int Dh, int kKeys, bool kPlain>
 __global__ void __launch_bounds__(kThreads)
     attention_forward_mma_kernel(bfloat16* out, float* lse, const bfloat16* q, const bfloat16* k,
-                                 const bfloat16* v, const attention::Scores<bfloat16> scores,
+                                 const bfloat16* v, const Scores<bfloat16> scores,
                                  int64_t query_tiles) {
   auto& shared = shared_memory<Shared<Dh, kKeys>>();
   const int64_t head = blockIdx.x / query_tiles, first = blockIdx.x % query_tiles * kQueries;
@@ -124,9 +53,9 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t row0 = first + warp() * kWarpQueries + g;
   const float factor = kPlain ? scores.scale * kLog2E : kLog2E;  // of a score, towards base 2
 
-  copy_rows<Dh, kQueries>(shared.q, q, first, Lq);
-  copy_rows<Dh, kKeys>(shared.k[0], k, 0, Lk);
-  copy_rows<Dh, kKeys>(shared.v[0], v, 0, Lk);
+  copy_rows<Dh, kQueries>(shared.q, q, Dh, first, Lq, kThreads);
+  copy_rows<Dh, kKeys>(shared.k[0], k, Dh, 0, Lk, kThreads);
+  copy_rows<Dh, kKeys>(shared.v[0], v, Dh, 0, Lk, kThreads);
   copy_commit();
 
   float o[kRowTiles][Dh / 8][4] = {};
@@ -140,12 +69,12 @@ __global__ void __launch_bounds__(kThreads)
     copy_wait<0>();
     block_barrier();  // the tile is there, and all are done with the one before
     if (key + kKeys < last) {
-      copy_rows<Dh, kKeys>(shared.k[1 - stage], k, key + kKeys, Lk);
-      copy_rows<Dh, kKeys>(shared.v[1 - stage], v, key + kKeys, Lk);
+      copy_rows<Dh, kKeys>(shared.k[1 - stage], k, Dh, key + kKeys, Lk, kThreads);
+      copy_rows<Dh, kKeys>(shared.v[1 - stage], v, Dh, key + kKeys, Lk, kThreads);
       copy_commit();
     }
     float s[kRowTiles][kKeys / 8][4] = {};
-    score<Dh, kKeys>(s, shared.q, shared.k[stage]);
+    multiply_rows<Dh, kRowTiles, kKeys>(s, shared.q + warp() * kWarpQueries, shared.k[stage]);
     if (!kPlain || key + kKeys > Lk)
 #pragma unroll
       for (int m = 0; m < kRowTiles; ++m)
@@ -186,41 +115,30 @@ __global__ void __launch_bounds__(kThreads)
           o[m][t][2 * half + 1] *= shrink;
         }
       }
-    gather<Dh, kKeys>(o, s, shared.v[stage]);
+    gather_rows<Dh, kRowTiles, kKeys>(o, s, shared.v[stage]);
   }
 
-  // The output by way of the queries' space, of which a warp reads and writes its own rows only.
-  const int64_t b = head / scores.N, n = head % scores.N;
-  warp_barrier();
+  float inverse[kRowTiles][2];
 #pragma unroll
   for (int m = 0; m < kRowTiles; ++m)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const float sum = warp_sum(total[m][half], 4);
-      const float inverse = sum == 0.f ? 0.f : 1.f / sum;
-      const int row = warp() * kWarpQueries + m * 16 + half * 8 + g;
-#pragma unroll
-      for (int t = 0; t < Dh / 8; ++t)
-        *reinterpret_cast<unsigned*>(&shared.q[row][t * 8 + c]) =
-            pack_bfloat16(o[m][t][2 * half] * inverse, o[m][t][2 * half + 1] * inverse);
-      if (lane() % 4 == 0 && first + row < Lq)
-        lse[head * Lq + first + row] =
-            sum == 0.f ? INFINITY : most[m][half] * factor * kLn2 + logf(sum);
+      inverse[m][half] = sum == 0.f ? 0.f : 1.f / sum;
+      const int64_t i = row0 + m * 16 + half * 8;
+      if (c == 0 && i < Lq)
+        lse[head * Lq + i] = sum == 0.f ? INFINITY : most[m][half] * factor * kLn2 + logf(sum);
     }
-  warp_barrier();
-  for (int i = lane(); i < kWarpQueries * (Dh / 8); i += kWarp) {
-    const int row = warp() * kWarpQueries + i / (Dh / 8), d = i % (Dh / 8) * 8;
-    if (first + row < Lq)
-      *reinterpret_cast<Pack<bfloat16, 8>*>(out + ((b * Lq + first + row) * scores.N + n) * Dh +
-                                            d) =
-          *reinterpret_cast<const Pack<bfloat16, 8>*>(&shared.q[row][d]);
-  }
+  // By way of the queries' space, of which a warp has read its own rows only.
+  const int64_t b = head / scores.N, n = head % scores.N, row = first + warp() * kWarpQueries;
+  store_rows<Dh, kRowTiles>(out + ((b * Lq + row) * scores.N + n) * Dh, scores.N * Dh, Lq - row,
+                            shared.q + warp() * kWarpQueries, o, inverse);
 }
 
 /// kKeys: as many as leave the scores room in registers beside the output.
 template <int Dh, int kKeys>
 void run(const AttentionForward& op, Stream& stream) {
-  const auto scores = attention::scores_of<bfloat16>(op);
+  const auto scores = scores_of<bfloat16>(op);
   const int64_t query_tiles = ceil_div(scores.Lq, kQueries);
   const LaunchConfig config = {.grid = op.q.dim(0) * scores.N * query_tiles,
                                .block = kThreads,

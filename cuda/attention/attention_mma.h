@@ -9,4 +9,7 @@ namespace srpo::cuda {
 /// Runs the op if its dtype, head size and alignment are such; false if not.
 bool attention_forward_mma(const AttentionForward& op, Stream& stream);
 
+/// The same for dq, dk and dv; `delta` [B, N, Lq] is <dout, out> of each row.
+bool attention_backward_mma(const AttentionBackward& op, const float* delta, Stream& stream);
+
 }  // namespace srpo::cuda

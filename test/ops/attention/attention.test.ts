@@ -215,6 +215,18 @@ forEachDevice("attention", (test, device) => {
       (q, k, v) => attention(q, k, v),
       inputs({ B: 1, N: 1, Lq: 60, Lk: 70, Dh: 512 }),
     );
+    for (const Dh of [64, 80, 128])
+      await checkBfloat16(
+        (q, k, v) => attention(q, k, v),
+        inputs({ B: 1, N: 2, Lq: 70, Lk: 90, Dh }),
+      );
+    await checkBfloat16(
+      (q, k, v, b) => attention(q, k, v, { bias: b, causal: true, scale: -0.1 }),
+      [
+        ...inputs({ B: 2, N: 2, Lq: 53, Lk: 150, Dh: 64 }),
+        randn([2, 53, 150], { device, seed: 5 }),
+      ],
+    );
   });
 
   test("a query that sees no key gives 0 and no gradient", async () => {
