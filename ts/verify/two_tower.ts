@@ -112,7 +112,7 @@ async function replayTwoTower(
     await compareLogitScale(run, outputs.reward);
     if (run.has("grad_reward.in.image")) {
       clip.parameters.zeroGradients();
-      gradients([sum(fused.reward)], [tensor([1]).handle]);
+      gradients([sum(fused.reward)], [tensor([1], [1], { device: run.settings.device }).handle]);
       await run.compareInputGradients("grad_reward.");
     }
   } finally {
