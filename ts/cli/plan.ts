@@ -26,15 +26,6 @@ const layoutSchema = {
     help: "modulation gradients as rank-1 factors",
     group: "layout",
   },
-  loraRank: {
-    type: "number",
-    integer: true,
-    min: 0,
-    max: 4096,
-    default: 0,
-    help: "0: all weights",
-    group: "layout",
-  },
   json: { type: "boolean", default: false, help: "as JSON" },
 } as const satisfies Schema;
 
@@ -63,13 +54,12 @@ export const planCommand = command({
     const [mine, ofRun] = splitFlags(flags, own);
     const recipe = file === undefined ? [] : [{ name: file, values: readYaml(file) }];
     const config = trainConfig([...recipe, ofRun]);
-    const { card, gpus, nodes, memory, sharding, loraRank, json, ...layout } = resolve(own, [mine]);
+    const { card, gpus, nodes, memory, sharding, json, ...layout } = resolve(own, [mine]);
     const request: PlanRequest = {
       config,
       models: modelsOf(config),
       machine: { card, gpus, nodes, memory: memory === undefined ? undefined : memory * 1e9 },
       layout: { ...layout, sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
-      loraRank,
       prompts: (await readPrompts(here(config.prompts) ?? shippedPromptsFile)).length,
     };
     const plan = planOf(request);

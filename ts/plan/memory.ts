@@ -61,8 +61,6 @@ export interface MemoryOptions {
   layout: Layout;
   /** Prompts of the run's list, where they are known. */
   prompts: number;
-  /** 0: all weights are trained. */
-  loraRank: number;
   /** Contexts, communicators, kernels' own workspaces. */
   workspace: Part;
 }
@@ -76,12 +74,13 @@ function weightParts(
   config: TrainConfig,
   models: PlannedModels,
   counts: MethodCounts,
-  { layout, loraRank, prompts }: MemoryOptions,
+  { layout, prompts }: MemoryOptions,
 ): Part[] {
+  const { loraRank } = config;
   const bytes = layout.weightBytes;
   const policy = transformerCounts(models, bytes);
   const trained =
-    loraRank === 0 ? policy : { count: loraCount(models.transformer, loraRank), modulation: 0 };
+    loraRank === 0 ? policy : { count: loraCount(models.transformer, config), modulation: 0 };
   const state = stateBytes(layout, trained);
   const of = (parameters: readonly Parameter[]) => elementsOf(parameters, bytes) * bytes;
   const billions = (trained.count / 1e9).toFixed(3);
@@ -122,7 +121,7 @@ function weightParts(
     { name: "moments", bytes: state.moments, note: `m and v, ${layout.moments}` },
     { name: "gradients", bytes: state.gradients, note: layout.gradients },
     ...average,
-    ...(counts.references === 0
+    ...(counts.references === 0 || loraRank > 0
       ? []
       : [{ name: "reference policy", bytes: counts.references * policy.count * bytes }]),
     { name: "VAE", bytes: of(autoencoderParameters(models.vae, decoder)) },

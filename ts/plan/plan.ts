@@ -30,8 +30,6 @@ export interface PlanRequest {
   models: PlannedModels;
   machine: Machine;
   layout?: LayoutChoice;
-  /** 0: all weights. */
-  loraRank?: number;
   /** Prompts of the run's list, which text embeddings are kept of. */
   prompts?: number;
 }
@@ -94,7 +92,8 @@ function checkSize({ config, models }: PlanRequest): void {
  */
 export function planOf(request: PlanRequest): Plan {
   checkSize(request);
-  const { config, models, machine, loraRank = 0, prompts = 0 } = request;
+  const { config, models, machine, prompts = 0 } = request;
+  const { loraRank } = config;
   const card: Card = cards[machine.card];
   const layout = layoutOf(request);
   const counts = methodCounts(config);
@@ -103,10 +102,10 @@ export function planOf(request: PlanRequest): Plan {
     bytes: card.workspace,
     note: card.workspaceSource,
   };
-  const parts = memoryParts(config, models, counts, { layout, loraRank, prompts, workspace });
+  const parts = memoryParts(config, models, counts, { layout, prompts, workspace });
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const policy = transformerCounts(models, layout.weightBytes).count;
-  const trained = loraRank === 0 ? policy : loraCount(models.transformer, loraRank);
+  const trained = loraRank === 0 ? policy : loraCount(models.transformer, config);
   const passing = parts
     .filter(({ name }) => /activations|a block/.test(name))
     .reduce((sum, { bytes }) => sum + bytes, 0);
@@ -133,7 +132,6 @@ export function planOf(request: PlanRequest): Plan {
     missing: [
       ...(machine.card === "cpu" ? [] : ["the cuda device, which has not run anywhere yet"]),
       ...missingOf(layout),
-      ...(loraRank > 0 ? ["LoRA training"] : []),
     ],
   };
 }

@@ -6,6 +6,9 @@
 //     state/                   optimizer, exact weights, EMA: every bit
 //     training.json            step, options, versions
 //     manifest.json            size and hash of every file
+//
+// Of a LoRA's training: pytorch_lora_weights.safetensors, in diffusers' and PEFT's naming, in the place of
+// transformer/ and the rest of the model.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -16,13 +19,20 @@ import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import type { EvaluationState } from "./evaluations.js";
 import { fluxConfig, fluxConfigJson } from "../models/flux/config.js";
 import type { Flux } from "../models/flux/model.js";
+import { loraProvenance } from "../models/convert/provenance.js";
 import { fluxNames } from "../models/flux/names.js";
+import { loraFile } from "../models/lora/write.js";
 import { SrpoError } from "../native/error.js";
+import type { Lora } from "../nn/lora.js";
 import { tensorsToWrite } from "../nn/save.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 export interface TrainingCheckpoint {
   model: Flux;
+  /** What was trained, where it is not the model itself: it is written alone then. */
+  lora?: Lora | undefined;
+  /** The file or folder that the model's weights came from. */
+  transformer: string;
   /** [n], float32: the weights as the update knows them, for `saveDtype` float32. */
   master: Tensor | undefined;
   /** The folder that the model came from. */
@@ -74,15 +84,36 @@ async function copyBase(folder: FolderWriter, base: string): Promise<void> {
       await folder.link(file.split(path.sep).join("/"), path.join(base, file));
 }
 
+/** The LoRA alone, in the file that diffusers and PEFT look for. */
+async function writeLora(
+  folder: FolderWriter,
+  lora: Lora,
+  { model, master, saveDtype, transformer, training }: TrainingCheckpoint,
+): Promise<void> {
+  const { tensors, metadata } = await loraFile(lora, model.config, {
+    naming: "diffusers",
+    dtype: saveDtype,
+    from: master,
+  });
+  await folder.safetensors("pytorch_lora_weights.safetensors", tensors, {
+    ...(await loraProvenance(model.config, transformer, JSON.stringify(training))),
+    ...metadata,
+  });
+}
+
 /**
  * Writes a complete checkpoint, or nothing; see `saveFolder`. One of the same step is replaced: a run that
  * went on from an earlier one arrives there again.
  */
-export async function saveCheckpoint(
-  place: string,
-  { model, master, base, saveDtype, state, training }: TrainingCheckpoint,
-): Promise<void> {
+export async function saveCheckpoint(place: string, checkpoint: TrainingCheckpoint): Promise<void> {
+  const { model, lora, master, base, saveDtype, state, training } = checkpoint;
   const write = async (folder: FolderWriter): Promise<void> => {
+    await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
+    await folder.json("training.json", training);
+    if (lora !== undefined) {
+      await writeLora(folder, lora, checkpoint);
+      return;
+    }
     await folder.sharded(
       "transformer/diffusion_pytorch_model",
       tensorsToWrite(model.parameters, fluxNames(model.config, "diffusers"), {
@@ -91,8 +122,6 @@ export async function saveCheckpoint(
       }),
       { metadata: { format: "pt" } },
     );
-    await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
-    await folder.json("training.json", training);
     await copyBase(folder, base);
     await writeConfig(folder, base, model);
   };

@@ -36,6 +36,10 @@ export const trainSchema = {
   method: { type: "text", default: "srpo", choices: ["srpo", "direct-align", "refl", "draft", "draft-lv", "dance-grpo", "flow-grpo"], help: "alignment method; a preset gives each its own published values", group: "what" },
   preset: { type: "text", default: "hps", choices: ["hps", "pickscore", "micro"], help: "published hyperparameters that the other options start from", group: "what" },
 
+  loraRank: { type: "number", integer: true, min: 0, max: 4096, default: 0, help: "train a LoRA of this rank, A normal and B zero, on weights that stay as they are; 0: all weights (lr is then some 10 times lower)", group: "lora" },
+  loraAlpha: { type: "number", min: 1e-6, max: 1e6, help: "the LoRA counts alpha / rank times; default: the rank", group: "lora" },
+  loraLayers: { type: "texts", default: ["attention", "mlp"], help: "of the blocks: attention, mlp, modulation", group: "lora" },
+
   out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
   resume: { type: "text", path: true, help: "a run folder, or one of its checkpoints, to go on from, bit for bit", group: "run" },
   steps: { type: "number", integer: true, min: 1, default: 19, help: "updates (the released recipe made 19)", group: "run" },

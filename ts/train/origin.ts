@@ -1,12 +1,12 @@
 // origin.json of a run's folder: what was called, of which version, on which machine.
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { replaceFile } from "../checkpoint/durable.js";
 import { isObject, readJson } from "../checkpoint/strict_json.js";
 import { native } from "../native/binding.js";
-import { packageRoot, packageVersion } from "../native/load.js";
+import { commitOf } from "../native/commit.js";
+import { packageVersion } from "../native/load.js";
 
 export interface Origin {
   command: string;
@@ -15,18 +15,6 @@ export interface Origin {
   machine: string;
   /** UTC, to the second. */
   started: string;
-}
-
-/** The commit of a checkout, with "-dirty" where it was changed; "unknown" for an installed package. */
-export function commitOf(): string {
-  const found = spawnSync(
-    "git",
-    ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-    { cwd: packageRoot, encoding: "utf8" },
-  );
-  // A package installed within another project is not of that project's commit.
-  const own = existsSync(path.join(packageRoot, ".git"));
-  return own && found.status === 0 ? found.stdout.trim() : "unknown";
 }
 
 /** "AMD EPYC 9B45, avx512, 2 threads; Node v20.19.0, Linux x64" */

@@ -1,10 +1,13 @@
+import type { FluxPolicy } from "../methods/flux_policy.js";
+import type { Policy } from "../methods/method.js";
 import type { Flux } from "../models/flux/model.js";
 import { openFluxMasters } from "../models/open.js";
 import { loadTransformer } from "../models/pipeline/load.js";
 import { partPlace } from "../models/pipeline/places.js";
+import type { Lora } from "../nn/lora.js";
 import type { Device } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
-import { zeros } from "../tensor/tensor.js";
+import { zeros, type Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
 
 /**
@@ -30,5 +33,27 @@ export async function loadReference(
   } catch (error) {
     reference.dispose();
     throw error;
+  }
+}
+
+/**
+ * The model that a LoRA's training starts from: the same weights with nothing of the LoRA, by the same path, so that
+ * at the start both are the same to the bit.
+ */
+export class WithoutLora implements Policy {
+  constructor(
+    readonly policy: FluxPolicy,
+    readonly lora: Lora,
+  ) {}
+
+  velocity(...args: Parameters<Policy["velocity"]>): Tensor {
+    const { lora } = this;
+    const { strength } = lora;
+    lora.strength = 0;
+    try {
+      return this.policy.velocity(...args);
+    } finally {
+      lora.strength = strength;
+    }
   }
 }

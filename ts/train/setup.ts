@@ -9,7 +9,7 @@ import { RewardEvaluator } from "./reward_evaluator.js";
 import { flagOf } from "./schema.js";
 import { AutoencoderDecoder, FluxPolicy } from "../methods/flux_policy.js";
 import { groupDraws } from "../methods/grpo/draws.js";
-import type { Method } from "../methods/method.js";
+import type { Method, Policy } from "../methods/method.js";
 import { downsampling } from "../models/autoencoder/config.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
 import type { Flux } from "../models/flux/model.js";
@@ -21,6 +21,8 @@ import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
 import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
+import type { Lora } from "../nn/lora.js";
+import type { ParameterSet } from "../nn/parameter_set.js";
 import { openReward } from "../rewards/open_reward.js";
 import { buildEmulated } from "../native/emulated.js";
 import { hasDevice, type Device } from "../tensor/device.js";
@@ -29,13 +31,18 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
 import { loading } from "./loading.js";
 import { checkMethod, checkReward, methodOf, needsReference } from "./methods.js";
-import { loadReference } from "./reference.js";
+import { newLora } from "./lora.js";
+import { loadReference, WithoutLora } from "./reference.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
 export interface Setup {
   /** Where the model and what belongs to it lie. */
   place: ModelPlaces;
   model: Flux;
+  /** The adapter that is trained in the place of all weights; undefined without one. */
+  lora: Lora | undefined;
+  /** What is trained: the model's weights, or the adapter's. */
+  trained: ParameterSet;
   policy: FluxPolicy;
   decoder: AutoencoderDecoder;
   data: PromptData;
@@ -171,9 +178,11 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     for (const part of owned.toReversed()) part.dispose();
   };
   try {
+    const all = config.loraRank === 0;
     const model = own(
-      await loadTransformer(place, { ...frozen, trainable: true, ...loading("transformer") }),
+      await loadTransformer(place, { ...frozen, trainable: all, ...loading("transformer") }),
     );
+    const lora = all ? undefined : own(newLora(config, model));
     const sides =
       config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
     const vae = own(await loadAutoencoder(place, { ...frozen, parts: sides }));
@@ -194,14 +203,17 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     const grid = { height: h / 2, width: w / 2 };
     const { timesteps, recompute } = config;
     const policy = new FluxPolicy(model, grid, { timesteps, recompute });
-    const reference = needsReference(config)
-      ? own(
-          new FluxPolicy(await loadReference(config, frozen), grid, {
-            timesteps,
-            passes: policy.passes,
-          }),
-        )
-      : undefined;
+    let reference: Policy | undefined;
+    if (needsReference(config))
+      reference =
+        lora === undefined
+          ? own(
+              new FluxPolicy(await loadReference(config, frozen), grid, {
+                timesteps,
+                passes: policy.passes,
+              }),
+            )
+          : new WithoutLora(policy, lora);
     const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
     const [tokens, channels] = [(h * w) / 4, model.config.inChannels];
     const evaluator =
@@ -221,6 +233,8 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
     return {
       place,
       model,
+      lora,
+      trained: lora?.parameters ?? model.parameters,
       policy,
       decoder,
       ...prompts,

@@ -62,9 +62,7 @@ export class Trainer {
   ) {
     const { remainder } = optimizer;
     this.#ema =
-      config.ema > 0
-        ? new Ema(setup.model.parameters, { decay: config.ema, remainder })
-        : undefined;
+      config.ema > 0 ? new Ema(setup.trained, { decay: config.ema, remainder }) : undefined;
     this.#schedule = schedule(config.schedule, { warmup: config.warmup, total: config.steps });
   }
 
@@ -92,8 +90,8 @@ export class Trainer {
           : new Evaluations(config, judge, criterion, state);
       const { lr, beta1, beta2, eps, weightDecay, rounding } = config;
       const seed = BigInt(config.seed);
-      const { model } = setup;
-      optimizer = new AdamW(model.parameters, {
+      const { model, trained, lora } = setup;
+      optimizer = new AdamW(trained, {
         lr,
         beta1,
         beta2,
@@ -102,8 +100,8 @@ export class Trainer {
         rounding,
         seed,
       });
-      // A resumed run has its masters in its state.
-      if (checkpoint === undefined && optimizer.remainder !== undefined)
+      // A resumed run has its masters in its state; a LoRA begins as it is.
+      if (checkpoint === undefined && lora === undefined && optimizer.remainder !== undefined)
         await openFluxMasters(partPlace(setup.place, "transformer"), model, optimizer.remainder);
       const trainer = new Trainer(config, setup, setup.method, optimizer, evaluations);
       if (checkpoint !== undefined) await trainer.#resume(checkpoint);
@@ -139,7 +137,7 @@ export class Trainer {
   /** What a resumed run continues from, by name. */
   #state(): Record<string, Tensor> {
     return {
-      weights: this.setup.model.parameters.weights,
+      weights: this.setup.trained.weights,
       ...this.optimizer.state(),
       ...this.#ema?.state(),
     };
@@ -232,7 +230,7 @@ export class Trainer {
     using scope = tensorScope();
     void scope;
     const metrics = await this.#accumulate(step, pass, onPrompts);
-    const norm = gradNorm(this.setup.model.parameters);
+    const norm = gradNorm(this.setup.trained);
     const found = await norm.item();
     if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
@@ -243,7 +241,7 @@ export class Trainer {
       maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
     });
     this.#ema?.update();
-    await synchronize(this.setup.model.parameters.device);
+    await synchronize(this.setup.trained.device);
     return { ...metrics, gradNorm: found, lr };
   }
 
@@ -253,7 +251,7 @@ export class Trainer {
     pass: number,
     onPrompts?: (done: number) => void,
   ): Promise<Record<string, number>> {
-    const { parameters } = this.setup.model;
+    const { trained: parameters } = this.setup;
     const logged = new TermMetrics();
     parameters.zeroGradients();
     let done = 0;
@@ -286,7 +284,7 @@ export class Trainer {
   async #firstNotFinite(step: number, pass: number): Promise<string | undefined> {
     const op = await firstNotFinite(async () => void (await this.#accumulate(step, pass)));
     if (op !== undefined) return op;
-    const [name, ...more] = await parametersNotFinite(this.setup.model.parameters);
+    const [name, ...more] = await parametersNotFinite(this.setup.trained);
     if (name === undefined) return undefined;
     return `the gradient of ${name}${more.length > 0 ? ` and ${more.length} more parameters` : ""}`;
   }
@@ -318,13 +316,15 @@ export class Trainer {
   /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`, but the best. Returns its folder. */
   async save(run: RunFolder): Promise<string> {
     const { config, setup } = this;
-    const { weights, device } = setup.model.parameters;
+    const { weights, device } = setup.trained;
     await synchronize(device);
     const place = path.join(run.checkpoints, stepName(this.step));
     using scope = tensorScope();
     void scope;
     await saveCheckpoint(place, {
       model: setup.model,
+      lora: setup.lora,
+      transformer: partPlace(setup.place, "transformer"),
       // Bfloat16 weights in a float32 file are the exact ones.
       master:
         weights.dtype === "bfloat16" && config.saveDtype === "float32"

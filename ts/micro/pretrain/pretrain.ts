@@ -8,7 +8,7 @@ import path from "node:path";
 import { readJson } from "../../checkpoint/strict_json.js";
 import { codeOf, SrpoError } from "../../native/error.js";
 import { packageVersion } from "../../native/load.js";
-import { commitOf } from "../../train/origin.js";
+import { commitOf } from "../../native/commit.js";
 import { assemble, type Provenance } from "./assemble.js";
 import { AutoencoderStage } from "./autoencoder.js";
 import { JudgeStage } from "./judges.js";

@@ -1,7 +1,6 @@
 import path from "node:path";
 import { saveFolder } from "../../checkpoint/folder.js";
 import { openTensors } from "../../checkpoint/sharded.js";
-import { StoreSet } from "../../checkpoint/store_set.js";
 import { writeSafetensors } from "../../checkpoint/write.js";
 import type { Lora } from "../../nn/lora.js";
 import { fluxConfig, fluxConfigJson, type FluxConfig } from "../flux/config.js";
@@ -11,7 +10,7 @@ import { fluxParameters } from "../flux/parameters.js";
 import { openLora } from "../lora/read.js";
 import { configWith } from "../part_config.js";
 import { checkWritten } from "./check.js";
-import { licenceNote, provenance } from "./provenance.js";
+import { filesOf, licenceNote, provenance } from "./provenance.js";
 import { ParameterStream } from "./stream.js";
 import { transformerTensors, type WrittenDType } from "./tensors.js";
 
@@ -64,8 +63,7 @@ export async function convertTransformer(
   });
   try {
     onStage?.("hashing the source");
-    const files = store instanceof StoreSet ? store.files : [store.origin];
-    const metadata = await provenance(config, { place, files });
+    const metadata = await provenance(config, { place, files: filesOf(store) });
     onStage?.("writing");
     const map = fluxNames(config, to === "diffusers" ? "diffusers" : "bfl");
     const prefix = to === "comfyui" ? "model.diffusion_model." : "";

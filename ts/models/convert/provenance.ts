@@ -1,9 +1,14 @@
 // What a written file says of where it comes from.
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { isObject, readJson } from "../../checkpoint/strict_json.js";
+import { commitOf } from "../../native/commit.js";
 import { packageVersion } from "../../native/load.js";
+import { openTensors } from "../../checkpoint/sharded.js";
+import { StoreSet } from "../../checkpoint/store_set.js";
+import type { TensorStore } from "../../checkpoint/tensor_store.js";
 import { fluxConfigJson, type FluxConfig } from "../flux/config.js";
 
 /** The note that belongs to what is made from FLUX.1's weights. */
@@ -13,15 +18,24 @@ export function licenceNote(config: FluxConfig): string {
     : "made from FLUX.1 [schnell] or a model like it: its weights are under Apache-2.0";
 }
 
+const known = new Map<string, string>();
+
+/** A file's hash; read once a process, as long as it is of the same size and time. */
 async function sha256(file: string): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  const key = [path.resolve(file), size, mtimeMs].join(" ");
+  const before = known.get(key);
+  if (before !== undefined) return before;
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 22 }))
     hash.update(chunk as Buffer);
-  return hash.digest("hex");
+  const digest = hash.digest("hex");
+  known.set(key, digest);
+  return digest;
 }
 
 /** The recipe of a training checkpoint: its training.json, if the model lies in one. */
-function recipeOf(place: string): string | undefined {
+export function recipeOf(place: string): string | undefined {
   for (const folder of [place, path.dirname(place)]) {
     const file = path.join(folder, "training.json");
     if (!existsSync(file)) continue;
@@ -31,22 +45,54 @@ function recipeOf(place: string): string | undefined {
   return undefined;
 }
 
+async function hashesOf(files: readonly string[]): Promise<string> {
+  const hashes: string[] = [];
+  for (const file of files) hashes.push(`${path.basename(file)} ${await sha256(file)}`);
+  return hashes.join("; ");
+}
+
+/** The files that tensors lie in. */
+export function filesOf(store: TensorStore): readonly string[] {
+  return store instanceof StoreSet ? store.files : [store.origin];
+}
+
+const ofThisPackage = () => ({ "srpo.version": packageVersion, "srpo.commit": commitOf() });
+
+/**
+ * A LoRA file's metadata: the hashes of the transformer that it belongs to, this package's version and commit, the
+ * recipe where it was trained here, and the licence note of the base.
+ *
+ * @param base - the transformer's file or folder
+ */
+export async function loraProvenance(
+  config: FluxConfig,
+  base: string,
+  recipe?: string,
+): Promise<Record<string, string>> {
+  using store = openTensors(base);
+  return {
+    format: "pt",
+    "srpo.base_sha256": await hashesOf(filesOf(store)),
+    ...ofThisPackage(),
+    ...(recipe !== undefined && { "srpo.recipe": recipe }),
+    license: licenceNote(config),
+  };
+}
+
 /**
  * A file's metadata: the config, which a reader of the file alone needs, the hashes of the files that it was made
- * from, this package's version, the recipe of a training checkpoint and the licence note.
+ * from, this package's version and commit, the recipe of a training checkpoint and the licence note.
  */
 export async function provenance(
   config: FluxConfig,
   { place, files }: { place: string; files: readonly string[] },
 ): Promise<Record<string, string>> {
-  const hashes: string[] = [];
-  for (const file of files) hashes.push(`${path.basename(file)} ${await sha256(file)}`);
   const recipe = recipeOf(place);
   return {
     format: "pt",
     "config.transformer": JSON.stringify(fluxConfigJson(config)),
-    "srpo.source_sha256": hashes.join("; "),
-    "srpo.version": packageVersion,
+    "srpo.source_sha256": await hashesOf(files),
+    ...ofThisPackage(),
     ...(recipe !== undefined && { "srpo.recipe": recipe }),
     license: licenceNote(config),
   };

@@ -1,0 +1,23 @@
+import type { Flux } from "../models/flux/model.js";
+import { loraParts } from "../models/lora/layers.js";
+import { initializeParameters } from "../nn/init.js";
+import { Lora } from "../nn/lora.js";
+import type { TrainConfig } from "./config.js";
+
+/**
+ * The adapter that a run trains, on its model: A normal with variance 1 / inputs, B zero, so that it begins as the
+ * model is. In the model's dtype; AdamW keeps the lower bits of bfloat16 as it does of all weights.
+ *
+ * @throws SrpoError ERR_CONFIG for layers that are none
+ */
+export function newLora(
+  { loraRank, loraAlpha, loraLayers, seed }: TrainConfig,
+  { config, parameters }: Flux,
+): Lora {
+  const parts = loraParts(config, { rank: loraRank, alpha: loraAlpha, layers: loraLayers });
+  const { dtype, device } = parameters;
+  const lora = new Lora(parts, { dtype, device, trainable: true });
+  initializeParameters(lora.parameters, BigInt(seed));
+  parameters.adapter = lora;
+  return lora;
+}
