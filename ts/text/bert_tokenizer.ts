@@ -60,7 +60,7 @@ export class BertTokenizer {
   /** A word as the longest pieces from the left; unknown as a whole if one is missing. */
   #pieces(word: string): number[] {
     const { ids, unknown } = this.#vocabulary;
-    const letters = [...word];
+    const letters = Array.from(word);
     if (letters.length > longestWord) return [unknown];
     const pieces: number[] = [];
     for (let start = 0; start < letters.length;) {

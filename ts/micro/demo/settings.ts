@@ -90,6 +90,20 @@ export const arms: readonly Arm[] = [
     },
   },
   {
+    name: "flow-grpo",
+    title: "Flow-GRPO",
+    about: "plain reward, policy gradient with Flow-GRPO's noise and advantages",
+    group: "methods",
+    options: {
+      method: "flow-grpo",
+      lr: 1e-4,
+      batch: 4,
+      microBatch: 4,
+      rolloutSteps: 8,
+      maxGradNorm: 1,
+    },
+  },
+  {
     name: "direct-align",
     title: "Direct-Align",
     about: "plain reward of pictures recovered from a known noise",
