@@ -72,7 +72,7 @@ export const arms: readonly Arm[] = [
     title: "DRaFT-LV",
     about: "plain reward through the last step, of several noisings",
     group: "methods",
-    options: { method: "draft-lv", lr: 1e-4, shift: 3 },
+    options: { method: "draft-lv", lr: 1.5e-4, shift: 3 },
   },
   {
     name: "grpo",
@@ -82,7 +82,7 @@ export const arms: readonly Arm[] = [
     // Groups of 8 pictures: with 4 prompts an update costs 1.7 times as many forwards as one of SRPO.
     options: {
       method: "dance-grpo",
-      lr: 1e-4,
+      lr: 1.5e-4,
       batch: 4,
       microBatch: 4,
       rolloutSteps: 8,
@@ -96,7 +96,7 @@ export const arms: readonly Arm[] = [
     group: "methods",
     options: {
       method: "flow-grpo",
-      lr: 1e-4,
+      lr: 3e-4,
       batch: 4,
       microBatch: 4,
       rolloutSteps: 8,
@@ -108,7 +108,7 @@ export const arms: readonly Arm[] = [
     title: "Direct-Align",
     about: "plain reward of pictures recovered from a known noise",
     group: "methods",
-    options: { method: "direct-align", lr: 1e-4 },
+    options: { method: "direct-align", lr: 2e-4 },
   },
   {
     name: "srpo",
