@@ -9,9 +9,9 @@ namespace srpo::cuda {
 const OpTable& op_table() {
   static const OpTable table = [] {
     OpTable rows;
-#define SRPO_ROW(row) rows.row = row;
-#include "cuda/op_rows.inc"
-#undef SRPO_ROW
+#define SRPO_OP(row, Op) rows.row = row;
+#include "cpp/ops/op_list.inc"
+#undef SRPO_OP
     return rows;
   }();
   return table;
