@@ -1,17 +1,29 @@
-// Runs every compiled test file in a process of its own, two at a time, and counts by itself: a signal, a
+// Runs every compiled test file in a process of its own, a few at a time, and counts by itself: a signal, a
 // time-out, a missing summary or a non-zero exit without a counted failure is a failure.
 //
-//   node test/run.mjs [part of a path ...]
+//   node test/run.mjs [--jobs N] [--limit SECONDS] [--save FILE] [part of a path ...]
+//
+// --limit is of one file; --save keeps what has ended so far, as JSON.
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const tests = path.join(root, "dist", "test");
-const limitMs = 240_000;
 const wanted = process.argv.slice(2);
+
+/** Takes a flag and its value out of the words. */
+function option(name, otherwise) {
+  const at = wanted.indexOf(name);
+  if (at < 0) return otherwise;
+  const [, value] = wanted.splice(at, 2);
+  return value;
+}
+const jobs = Number(option("--jobs", 2));
+const limitMs = 1000 * Number(option("--limit", 240));
+const save = option("--save", undefined);
 
 const files = readdirSync(tests, { recursive: true })
   .map(String)
@@ -19,6 +31,7 @@ const files = readdirSync(tests, { recursive: true })
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
   .sort();
 
+const ended = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 function run(name) {
@@ -63,6 +76,8 @@ function count({ name, code, signal, output, seconds }) {
   const verdict = failed === 0 ? "ok  " : "FAIL";
   console.log(`${verdict} ${name} (${seconds.toFixed(1)} s)`);
   if (failed > 0) console.log(plain, `exit ${code}, signal ${signal}`);
+  ended.push({ name, failed, code, signal, seconds, ...(failed > 0 ? { output: plain } : {}) });
+  if (save !== undefined) writeFileSync(save, JSON.stringify({ ...total, files: ended }));
 }
 
 const waiting = [...files];
@@ -70,7 +85,7 @@ async function worker() {
   for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
     count(await run(name));
 }
-await Promise.all([worker(), worker()]);
+await Promise.all(Array.from({ length: jobs }, worker));
 
 const { passed, failed, skipped } = total;
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

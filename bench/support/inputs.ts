@@ -1,12 +1,18 @@
 import { backward } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
 import { affine, cast, purposes, randn } from "../../ts/ops/index.js";
-import { synchronize } from "../../ts/tensor/device.js";
+import { synchronize, type Device } from "../../ts/tensor/device.js";
 import type { DType } from "../../ts/tensor/dtype.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import type { Tensor } from "../../ts/tensor/tensor.js";
 
 let drawn = 0;
+let device: Device = "cpu";
+
+/** Where the inputs of later calls are made, and so where the ops run; the cpu if never called. */
+export function setBenchDevice(where: Device): void {
+  device = where;
+}
 
 /** Random inputs of about the size that activations have. */
 export function input(shape: readonly number[], dtype: DType): Tensor {
@@ -15,11 +21,12 @@ export function input(shape: readonly number[], dtype: DType): Tensor {
     purpose: purposes.free,
     step: 0,
     sample: drawn++,
+    device,
   });
   return cast(affine(numbers, 0.1, 0), dtype);
 }
 
-/** One call of an op, forward alone or with the gradients of all inputs, on the cpu. */
+/** One call of an op, forward alone or with the gradients of all inputs. A GPU is not waited for. */
 export function callOf(
   fn: (...inputs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
@@ -36,6 +43,6 @@ export function callOf(
         backward(y, cotangent);
       }
     }
-    await synchronize("cpu");
+    if (!device.startsWith("cuda")) await synchronize(device);
   };
 }

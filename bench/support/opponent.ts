@@ -11,11 +11,11 @@ export interface Opponent {
   end(): void;
 }
 
-/** Starts PyTorch where a python with torch is there; undefined otherwise. */
-export async function torchOpponent(python: string): Promise<Opponent | undefined> {
+/** Starts PyTorch, on a device that it names so, where a python with torch is there; undefined otherwise. */
+export async function torchOpponent(python: string, device = "cpu"): Promise<Opponent | undefined> {
   if (spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status !== 0) return undefined;
   const script = path.join(packageRoot, "bench", "support", "torch_opponent.py");
-  const child = spawn(python, [script], {
+  const child = spawn(python, [script, device], {
     stdio: ["pipe", "pipe", "inherit"],
     // Its threads must not spin while ours work.
     env: { ...process.env, OMP_WAIT_POLICY: "PASSIVE" },

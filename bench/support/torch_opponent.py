@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, timed on request. Reads one JSON object a line and answers with one:
+"""PyTorch on the CPU, or on the device that the first argument names, timed on request. Reads one JSON object a line and answers with one:
 {"hello": true} with its version, {"setUp": {"op": ...}} after making inputs, {"calls": n} with the
 seconds of one call. Each op composes what a PyTorch user would write."""
 
@@ -9,9 +9,10 @@ import time
 import torch
 import torch.nn.functional as F
 
+device = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 
 def tensor(shape, dtype, grad=False):
-    t = torch.randn(shape, dtype=torch.float32) * 0.1
+    t = torch.randn(shape, dtype=torch.float32, device=device) * 0.1
     return t.to(getattr(torch, dtype)).requires_grad_(grad)
 
 
@@ -123,16 +124,25 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0])
 run = None
 
 
+def wait():
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
 def answer(message):
     global run
     if "hello" in message:
+        if device != "cpu":
+            return f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
         return f"torch {torch.__version__}, {torch.get_num_threads()} threads"
     if "setUp" in message:
         run = ops[message["setUp"]["op"]](message["setUp"])
         return True
+    wait()
     begin = time.perf_counter()
     for _ in range(message["calls"]):
         run()
+    wait()
     return (time.perf_counter() - begin) / message["calls"]
 
 

@@ -41,14 +41,6 @@ std::vector<CudaStream*>& streams() {
 
 }  // namespace
 
-void check(cudaError_t status, const char* call, const char* file, int line) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();
-  throw Error(status == cudaErrorMemoryAllocation ? "ERR_OUT_OF_MEMORY" : "ERR_CUDA",
-              std::string(call) + ": " + cudaGetErrorName(status) + ": " +
-                  cudaGetErrorString(status) + " (" + file + ":" + std::to_string(line) + ")");
-}
-
 void register_devices() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);

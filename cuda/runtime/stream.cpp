@@ -9,7 +9,8 @@ namespace srpo::cuda {
 
 void CudaStream::activate() {
   CUDA_CHECK(cudaSetDevice(device_.index));
-  if (stream_ == nullptr) CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  std::call_once(
+      made_, [this] { CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); });
 }
 
 void* CudaStream::native() {
@@ -18,6 +19,7 @@ void* CudaStream::native() {
 }
 
 void CudaStream::submit(const char* op, std::function<void()> work) {
+  const std::lock_guard lock(submit_mutex_);
   activate();
   // What a piece used goes back at once: whoever gets it next stands behind it in the stream.
   const auto release = [this] {

@@ -50,6 +50,7 @@ class CudaStream : public Stream {
   Device device_;
   Pool& pool_;
   cudaStream_t stream_ = nullptr;  // made when first used
+  std::once_flag made_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Ending> endings_;
@@ -57,6 +58,7 @@ class CudaStream : public Stream {
   bool stopping_ = false;
   std::mutex pinned_mutex_;
   std::multimap<size_t, char*> pinned_;
+  std::mutex submit_mutex_;  // environments, each on a thread of its own, share the order
   std::vector<std::pair<void*, size_t>> scratch_;  // of the piece that is submitted now
 };
 

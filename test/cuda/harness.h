@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "cpp/core/error.h"
@@ -11,6 +12,17 @@
 #include "cuda/common/launch.cuh"
 
 namespace srpo::cuda::test {
+
+/// The bytes that a case leaves behind: of every buffer that is alive when a wait ends.
+struct Bytes {
+  const void* data;
+  size_t count, size;  // elements, and bytes of one
+  bool floating;
+};
+inline std::vector<Bytes>& live_buffers() {
+  static std::vector<Bytes> all;
+  return all;
+}
 
 /// Memory that host and kernel see.
 template <typename T>
@@ -24,8 +36,11 @@ class Buffer {
     data_ = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
 #endif
     for (size_t i = 0; i < n; ++i) data_[i] = fill;
+    live_buffers().push_back(
+        {data_, n, sizeof(T), std::is_same_v<T, float> || std::is_same_v<T, bfloat16>});
   }
   ~Buffer() {
+    std::erase_if(live_buffers(), [this](const Bytes& bytes) { return bytes.data == data_; });
 #ifdef __CUDACC__
     cudaFree(data_);
 #else

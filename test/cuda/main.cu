@@ -1,4 +1,6 @@
-// conformance [--seeds N] [part of a name]: a line a case, exit 1 if one failed.
+// conformance [--seeds N] [--list] [--exact NAME] [--dump FILE] [part of a name]: a line a case, exit 1 if
+// one failed. --dump writes what each wait finds in the case's buffers, so that the card's bytes can be held
+// against the emulation's: a line of case, buffer, elements, bytes of one, f or i with tabs between, then the bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -31,8 +33,12 @@ class PlainStream : public Stream {
   void* scratch(size_t, const void*) override { throw Error("ERR_TEST", "no scratch here"); }
 };
 
+std::FILE* dump = nullptr;
+const char* running = "";
+
 /// Empty if the case passed, else why not.
 std::string failure_of(const Case& c, Stream& stream) {
+  running = c.name.c_str();
   try {
     c.run(stream);
     finish(stream);
@@ -46,10 +52,20 @@ int run(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   int seeds = 1;
   const char* part = "";
+  bool list = false, exact = false;
   for (int i = 1; i < argc; ++i)
     if (std::strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
       seeds = std::atoi(argv[++i]);
-    else
+    else if (std::strcmp(argv[i], "--list") == 0)
+      list = true;
+    else if (std::strcmp(argv[i], "--exact") == 0)
+      exact = true;
+    else if (std::strcmp(argv[i], "--dump") == 0 && i + 1 < argc) {
+      if ((dump = std::fopen(argv[++i], "wb")) == nullptr) {
+        std::fprintf(stderr, "conformance: cannot write %s\n", argv[i]);
+        return 2;
+      }
+    } else
       part = argv[i];
   std::vector<Case> cases;
   add_primitives(cases);
@@ -58,8 +74,12 @@ int run(int argc, char** argv) {
   PlainStream stream;
   int passed = 0, failed = 0;
   for (const Case& c : cases) {
-    if (c.name.find(part) == std::string::npos) continue;
+    if (exact ? c.name != part : c.name.find(part) == std::string::npos) continue;
     if (c.defect && kKind == DeviceKind::kCuda) continue;  // a planted deadlock would be a real one
+    if (list) {
+      std::printf("%s\n", c.name.c_str());
+      continue;
+    }
     std::string first;
     int caught = 0;
     for (int seed = 1; seed <= seeds; ++seed) {
@@ -76,6 +96,8 @@ int run(int argc, char** argv) {
     std::printf("%s %s%s%.300s\n", ok ? "ok  " : "FAIL", c.name.c_str(), first.empty() ? "" : ": ",
                 first.c_str());
   }
+  if (dump != nullptr && std::fclose(dump) != 0) return 2;
+  if (list) return 0;
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed == 0 && passed > 0 ? 0 : 1;
 }
@@ -87,6 +109,13 @@ void finish(Stream&) {
   const cudaError_t status = cudaDeviceSynchronize();
   if (status != cudaSuccess) throw Error("ERR_CUDA", cudaGetErrorString(status));
 #endif
+  if (dump == nullptr) return;
+  for (size_t i = 0; i < live_buffers().size(); ++i) {
+    const Bytes& bytes = live_buffers()[i];
+    std::fprintf(dump, "%s\t%zu\t%zu\t%zu\t%c\n", running, i, bytes.count, bytes.size,
+                 bytes.floating ? 'f' : 'i');
+    std::fwrite(bytes.data, bytes.size, bytes.count, dump);
+  }
 }
 
 }  // namespace srpo::cuda::test
