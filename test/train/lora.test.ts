@@ -84,6 +84,21 @@ test("sample --lora CHECKPOINT: merged and beside the weights the same within fl
   assert.ok(merged.every((v, i) => Math.abs(v - beside[i]!) <= 1));
 }); // prettier-ignore
 
+test("convert: the checkpoint under other names; what is not a LoRA's is refused", async () => {
+  const base = ["--base", at("micro")];
+  const { stdout } = await succeed("convert", step("whole-f32", 4), at("kohya.safetensors"), "--to", "kohya", ...base);
+  assert.equal(stdout, `${at("kohya.safetensors")}\n`);
+  using file = SafetensorsFile.open(at("kohya.safetensors"));
+  assert.ok(file.has("lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight"));
+  assert.ok(file.metadata.get("srpo.recipe")!.includes('"loraRank":4'));
+  const refused = (words: RegExp, ...args: string[]) =>
+    fails(2, words, ["convert", ...args.slice(0, 1), at("no.safetensors"), ...args.slice(1)]);
+  await refused(/base: expected the model/, step("whole-f32", 4));
+  await refused(/expected kohya only of a LoRA/, at("micro"), "--to", "kohya");
+  await refused(/loraRank: expected none/, step("whole-f32", 4), "--lora-rank", "2", ...base);
+  assert.ok(!existsSync(at("no.safetensors")));
+}); // prettier-ignore
+
 test("methods: ReFL, DRaFT and GRPO with its reference, the adapter off; keep-best", async () => {
   const lora = ["--lora-rank", "2", "--steps", "1", "--sample-every", "0", "--lora-layers", "attention"];
   await succeed(...training("refl", ...lora, "--method", "refl", "--stop-steps", "2"));

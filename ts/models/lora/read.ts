@@ -27,6 +27,11 @@ const matrix =
   /^(.+)\.(lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up|down|up)(?:\.default)?\.weight$/;
 const downs = new Set(["lora_A", "lora_down", "lora.down", "down"]);
 
+/** Whether a file with these names is a LoRA. */
+export function isLora(names: Iterable<string>): boolean {
+  return [...names].some((name) => matrix.test(name));
+}
+
 /** The file's tensors by module; the names that belong to no LoRA. */
 function modulesOf(names: Iterable<string>): { modules: Map<string, Module>; others: string[] } {
   const modules = new Map<string, Module>();
