@@ -38,7 +38,9 @@ void CudaStream::submit(const char* op, std::function<void()> work) {
 void CudaStream::after(std::function<void(cudaError_t)> then) {
   cudaEvent_t event;
   CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
-  CUDA_CHECK(cudaEventRecord(event, stream_));
+  const cudaError_t recorded = cudaEventRecord(event, stream_);
+  if (recorded != cudaSuccess) cudaEventDestroy(event);
+  CUDA_CHECK(recorded);
   {
     const std::lock_guard lock(mutex_);
     endings_.push_back({event, std::move(then)});
@@ -58,12 +60,15 @@ void CudaStream::run() {
     if (endings_.empty()) return;
     Ending ending = std::move(endings_.front());
     endings_.pop_front();
+    ending_ = true;
     lock.unlock();
     const cudaError_t status = cudaEventSynchronize(ending.event);
     cudaEventDestroy(ending.event);
     ending.then(status);
     ending = {};
     lock.lock();
+    ending_ = false;
+    ended_.notify_all();
   }
 }
 
@@ -89,7 +94,12 @@ void CudaStream::when_done(std::function<void(std::exception_ptr)> done) {
 }
 
 void CudaStream::leave() {
-  if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+  if (stream_ == nullptr) return;
+  // An error stays with the card: the next wait reports it.
+  if (cudaSetDevice(device_.index) == cudaSuccess) cudaStreamSynchronize(stream_);
+  // Then the thread that waits may still copy to memory of the environment that ends.
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [this] { return stopping_ || (endings_.empty() && !ending_); });
 }
 
 char* CudaStream::take_pinned(size_t bytes, size_t& granted) {

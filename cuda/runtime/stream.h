@@ -52,10 +52,11 @@ class CudaStream : public Stream {
   cudaStream_t stream_ = nullptr;  // made when first used
   std::once_flag made_;
   std::mutex mutex_;
-  std::condition_variable ready_;
+  std::condition_variable ready_, ended_;
   std::deque<Ending> endings_;
   std::thread thread_;
   bool stopping_ = false;
+  bool ending_ = false;  // one of endings_ is waited for or told
   std::mutex pinned_mutex_;
   std::multimap<size_t, char*> pinned_;
   std::mutex submit_mutex_;  // environments, each on a thread of its own, share the order

@@ -30,8 +30,10 @@ class Buffer {
  public:
   explicit Buffer(size_t n, T fill = T{}) : size_(n) {
 #ifdef __CUDACC__
-    if (cudaMallocManaged(&data_, n * sizeof(T)) != cudaSuccess)
-      throw Error("ERR_OUT_OF_MEMORY", "test: no managed memory");
+    const cudaError_t status = cudaMallocManaged(&data_, n * sizeof(T));
+    if (status != cudaSuccess)
+      throw Error("ERR_OUT_OF_MEMORY",
+                  std::string("test: no managed memory: ") + cudaGetErrorString(status));
 #else
     data_ = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
 #endif
