@@ -48,7 +48,9 @@ forEachDevice("DirectAlign", (test, device) => {
     );
     const image = clamp(affine(model.decoder.decode(latent), 0.5, 0.5), 0, 1);
     const text = model.reward.textFeatures(captions.slice(0, 2));
-    const cosines = await model.reward.score(image, text, zeros(text.shape), [0, 0]).read();
+    const cosines = await model.reward
+      .score(image, text, zeros(text.shape, { device }), [0, 0])
+      .read();
     const exact = { velocity: () => sub(noise, clean) };
     for (const m of [5, 400, 995]) {
       const parts = { ...model.parts, policy: exact, drawIndex: () => m };
@@ -69,7 +71,7 @@ forEachDevice("DirectAlign", (test, device) => {
       textFeatures: (prompts) =>
         model.reward.textFeatures(prompts.map((p) => p.slice(p.indexOf(". ") + 2))),
       score: (image, wanted, _unwanted, k) =>
-        model.reward.score(image, wanted, zeros(wanted.shape), k),
+        model.reward.score(image, wanted, zeros(wanted.shape, { device }), k),
     };
     const options = { branches: "denoise", discountPositive: [0, 0] } as const;
     const half = await gradientsOf(model, [batchOf(device, [0, 1])], options, { reward });
