@@ -47,15 +47,22 @@ void* block_of(const Backend& backend, size_t bytes, size_t& granted) {
 constexpr int kPoison = 0xff;
 constexpr size_t kWatched = 64;
 
-/// Fresh memory shows when it is read before it was written.
-void poison(const Backend& backend, char* pointer, size_t bytes) {
-  backend.stream->submit("tensor", [=] { std::memset(pointer, kPoison, bytes); });
+/// Fresh memory shows when it is read before it was written. The result turns true when that is done:
+/// it is skipped with what follows a failed op.
+std::shared_ptr<bool> poison(const Backend& backend, char* pointer, size_t bytes) {
+  auto poisoned = std::make_shared<bool>(false);
+  backend.stream->submit("tensor", [=] {
+    std::memset(pointer, kPoison, bytes);
+    *poisoned = true;
+  });
+  return poisoned;
 }
 
 /// Fails unless the bytes behind a tensor are as `poison` left them.
-void watch(const Backend& backend, const char* pointer, size_t bytes) {
+void watch(const Backend& backend, const char* pointer, size_t bytes,
+           const std::shared_ptr<bool>& poisoned) {
   backend.stream->submit("tensor", [=] {
-    for (size_t i = 0; i < kWatched; ++i)
+    for (size_t i = 0; *poisoned && i < kWatched; ++i)
       if (pointer[bytes + i] != static_cast<char>(kPoison))
         throw Error("ERR_KERNEL", "expected " + std::to_string(bytes) +
                                       " bytes to be written at most, got byte " +
@@ -68,12 +75,12 @@ void watch(const Backend& backend, const char* pointer, size_t bytes) {
 Storage::Storage(size_t bytes, Device device) : backend_(backend_of(device)), bytes_(bytes) {
   const size_t wanted = bytes + (backend_.poisons ? kWatched : 0);
   pointer_ = static_cast<char*>(block_of(backend_, wanted, granted_));
-  if (backend_.poisons) poison(backend_, pointer_, wanted);
+  if (backend_.poisons) poisoned_ = poison(backend_, pointer_, wanted);
 }
 
 Storage::~Storage() {
   try {
-    if (backend_.poisons) watch(backend_, pointer_, bytes_);
+    if (backend_.poisons) watch(backend_, pointer_, bytes_, poisoned_);
   } catch (const Error&) {
     // A full queue: this one goes unwatched.
   }

@@ -22,6 +22,7 @@ class Storage {
   char* pointer_;
   size_t bytes_;
   size_t granted_;
+  std::shared_ptr<bool> poisoned_;  // on a device that poisons, once that is done
 };
 
 using Shape = std::vector<int64_t>;

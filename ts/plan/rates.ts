@@ -126,21 +126,21 @@ export const cards = {
       bf16: [
         {
           ...measured,
-          gemm: 689.9 * G, // linear bfloat16 M=1152 N=3072 K=768 forward+backward
-          attention: 572.6 * G, // attention bfloat16 B=1 N=12 L=1152 Dh=64 forward
-          attentionBackward: 579.8 * G, // the same, forward+backward
-          convolution: 762.1 * G, // conv2d bfloat16 [1,64,64,128]->128 3x3 forward+backward
-          update: 61.9 * G, // adamwStep bfloat16
+          gemm: 812.2 * G, // linear bfloat16 M=1152 N=3072 K=768 forward+backward
+          attention: 524.4 * G, // attention bfloat16 B=1 N=12 L=1152 Dh=64 forward
+          attentionBackward: 560.7 * G, // the same, forward+backward
+          convolution: 656.7 * G, // conv2d bfloat16 [1,64,64,128]->128 3x3 forward+backward
+          update: 59.9 * G, // adamwStep bfloat16
         },
       ],
       f32: [
         {
           ...measured,
-          gemm: 379.8 * G,
-          attention: 336.4 * G,
-          attentionBackward: 352.3 * G,
-          convolution: 408.0 * G,
-          update: 61.4 * G,
+          gemm: 373.7 * G,
+          attention: 309.3 * G,
+          attentionBackward: 330.9 * G,
+          convolution: 371.7 * G,
+          update: 63.3 * G,
         },
       ],
     },
