@@ -110,6 +110,8 @@ unsigned draw(unsigned n);
 /// Work in the background: `complete(context)` runs some steps later, at the latest when all wait.
 void later(unsigned delay, void (*complete)(void*), void* context);
 
+/// Lets those go on that wait at a barrier to which all that it is for have come.
+void check_barrier(Barrier& barrier, unsigned expected);
 void barrier_sync(unsigned id, unsigned threads);
 void barrier_arrive(unsigned id, unsigned threads);
 void block_barrier();

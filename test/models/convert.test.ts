@@ -19,18 +19,9 @@ import { initializeParameters } from "../../ts/nn/init.js";
 import { tensorsToWrite } from "../../ts/nn/save.js";
 import { tensor } from "../../ts/tensor/tensor.js";
 import { randn } from "../support/index.js";
+import { tinyFlux } from "../support/tiny_flux.js";
 
-const config = fluxConfig({
-  num_layers: 1,
-  num_single_layers: 2,
-  num_attention_heads: 2,
-  attention_head_dim: 12,
-  axes_dims_rope: [4, 4, 4],
-  joint_attention_dim: 10,
-  pooled_projection_dim: 7,
-  guidance_embeds: true,
-  in_channels: 12,
-});
+const config = fluxConfig(tinyFlux);
 const root = mkdtempSync(path.join(os.tmpdir(), "srpo-convert-"));
 const source = path.join(root, "source.safetensors");
 let weights: Float32Array;

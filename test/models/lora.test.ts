@@ -14,18 +14,9 @@ import { packageRoot } from "../../ts/native/load.js";
 import { initializeParameters } from "../../ts/nn/init.js";
 import { loraName, type Lora } from "../../ts/nn/lora.js";
 import { randn } from "../support/index.js";
+import { tinyFlux } from "../support/tiny_flux.js";
 
-const config = fluxConfig({
-  num_layers: 1,
-  num_single_layers: 1,
-  num_attention_heads: 2,
-  attention_head_dim: 12,
-  axes_dims_rope: [4, 4, 4],
-  joint_attention_dim: 10,
-  pooled_projection_dim: 7,
-  guidance_embeds: true,
-  in_channels: 12,
-});
+const config = fluxConfig({ ...tinyFlux, num_single_layers: 1 });
 const D = 24;
 const root = mkdtempSync(path.join(os.tmpdir(), "srpo-lora-"));
 const test = suite("LoRA files");

@@ -20,18 +20,9 @@ import { tensorsToWrite } from "../../ts/nn/save.js";
 import { matmul } from "../../ts/ops/index.js";
 import { tensor, tensorFromBytes, type Tensor } from "../../ts/tensor/tensor.js";
 import { randn, relativeError } from "../support/index.js";
+import { tinyFlux } from "../support/tiny_flux.js";
 
-const config = fluxConfig({
-  num_layers: 1,
-  num_single_layers: 2,
-  num_attention_heads: 2,
-  attention_head_dim: 12,
-  axes_dims_rope: [4, 4, 4],
-  joint_attention_dim: 10,
-  pooled_projection_dim: 7,
-  guidance_embeds: true,
-  in_channels: 12,
-});
+const config = fluxConfig(tinyFlux);
 const D = 24;
 const root = mkdtempSync(path.join(os.tmpdir(), "srpo-lora-write-"));
 const base = path.join(root, "base.safetensors");

@@ -30,6 +30,7 @@ import type { JsonObject } from "../../ts/nn/config_reader.js";
 import type { NamesMap } from "../../ts/nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../../ts/nn/parameter_set.js";
 import { tensorsToWrite } from "../../ts/nn/save.js";
+import { tinyFlux } from "../support/tiny_flux.js";
 
 interface Model {
   readonly parameters: ParameterSet;
@@ -43,17 +44,6 @@ interface Case {
   readonly open: (folder: string, options: ParameterSetOptions) => Promise<Model>;
 }
 
-const flux = {
-  num_layers: 1,
-  num_single_layers: 2,
-  num_attention_heads: 2,
-  attention_head_dim: 12,
-  axes_dims_rope: [4, 4, 4],
-  joint_attention_dim: 10,
-  pooled_projection_dim: 7,
-  guidance_embeds: true,
-  in_channels: 12,
-};
 const vae = {
   block_out_channels: [8, 16, 24],
   latent_channels: 3,
@@ -91,10 +81,10 @@ const cases: readonly Case[] = [
   ...(["diffusers", "bfl"] as const).flatMap((naming): Case[] => [
     {
       name: `FLUX in ${naming} naming`,
-      config: flux,
+      config: tinyFlux,
       make: (options) => ({
-        model: new Flux(fluxConfig(flux), options),
-        map: fluxNames(fluxConfig(flux), naming),
+        model: new Flux(fluxConfig(tinyFlux), options),
+        map: fluxNames(fluxConfig(tinyFlux), naming),
       }),
       open: openFlux,
     },

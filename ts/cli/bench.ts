@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { native } from "../native/binding.js";
 import { packageRoot } from "../native/load.js";
 import { command } from "./command.js";
+import { threads } from "./threads.js";
 
 interface BenchModule {
   benchMain: (options: {
@@ -42,14 +43,7 @@ export const benchCommand = command({
       help: "in which both sides take turns",
     },
     roundMs: { type: "number", min: 1, default: 80, help: "of one side's round, in milliseconds" },
-    threads: {
-      type: "number",
-      integer: true,
-      min: 0,
-      max: 1024,
-      default: 0,
-      help: "of the cpu device; 0: all",
-    },
+    threads,
     save: { type: "text", help: "file for the results as JSON" },
     json: { type: "boolean", default: false, help: "results as JSON alone" },
   },

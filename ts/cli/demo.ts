@@ -12,6 +12,7 @@ import { SrpoError } from "../native/error.js";
 import { textTable } from "../report/table.js";
 import { flagOf, resolve, type Values } from "../train/schema.js";
 import { command } from "./command.js";
+import { threads } from "./threads.js";
 import { interruptedCode } from "./interrupt.js";
 
 const count = (most: number, fallback: number, help: string) =>
@@ -65,14 +66,7 @@ const schema = {
     default: 5,
     help: "updates between two points of the curves; 0: none",
   },
-  threads: {
-    type: "number",
-    integer: true,
-    min: 0,
-    max: 1024,
-    default: 0,
-    help: "of the cpu device; 0: all. Results do not depend on it",
-  },
+  threads,
   json: { type: "boolean", default: false, help: "the figures as JSON on stdout, no table" },
 } as const;
 

@@ -4,6 +4,7 @@ import { stageNames } from "../micro/pretrain/settings.js";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { command } from "./command.js";
+import { threads } from "./threads.js";
 
 export const pretrainCommand = command({
   name: "pretrain",
@@ -31,13 +32,7 @@ export const pretrainCommand = command({
       max: 10,
       help: "times the steps of the full run; default 1, 0.01 tries out all stages in a minute or two",
     },
-    threads: {
-      type: "number",
-      integer: true,
-      min: 0,
-      default: 0,
-      help: "cpu threads; 0 takes all. The result is the same to the bit",
-    },
+    threads,
   },
   examples: [
     [

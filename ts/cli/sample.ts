@@ -31,6 +31,7 @@ import { sampleImages } from "../train/samples.js";
 import { requireDevice } from "../train/setup.js";
 import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
+import { threads } from "./threads.js";
 import { interruptedCode } from "./interrupt.js";
 
 /** The schedule that a folder's scheduler says, FLUX.1-dev's if it has none. */
@@ -146,14 +147,7 @@ export const sampleCommand = command({
       choices: ["bf16", "f32"],
       help: "of weights and activations",
     },
-    threads: {
-      type: "number",
-      integer: true,
-      min: 0,
-      max: 1024,
-      default: 0,
-      help: "of the cpu device; 0: all",
-    },
+    threads,
   },
   stops: true,
   examples: [

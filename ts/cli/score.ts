@@ -21,6 +21,7 @@ import { deviceOption } from "../train/config.js";
 import { Progress } from "../train/progress.js";
 import { requireDevice } from "../train/setup.js";
 import { command } from "./command.js";
+import { threads } from "./threads.js";
 import { interruptedCode } from "./interrupt.js";
 
 /** `NAME=PATH`, or a path whose name follows from what is there. */
@@ -140,14 +141,7 @@ export const scoreCommand = command({
       choices: ["f32", "bf16"],
       help: "of weights and activations",
     },
-    threads: {
-      type: "number",
-      integer: true,
-      min: 0,
-      max: 1024,
-      default: 0,
-      help: "of the cpu device; 0: all",
-    },
+    threads,
     json: { type: "boolean", default: false, help: "every score as JSON" },
   },
   stops: true,

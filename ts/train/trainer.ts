@@ -1,20 +1,17 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { backward } from "../autograd/backward.js";
 import {
   completeCheckpoints,
   removeFolder,
   stepName,
   verifyManifest,
 } from "../checkpoint/folder.js";
-import type { Batch, Method, PromptFeatures } from "../methods/method.js";
+import type { Method } from "../methods/method.js";
 import { openFluxMasters } from "../models/open.js";
 import { baseFolder, partPlace } from "../models/pipeline/places.js";
 import { SrpoError } from "../native/error.js";
 import { AdamW } from "../optim/adamw.js";
 import { Ema } from "../optim/ema.js";
-import { gradNorm } from "../optim/clip.js";
-import { schedule, type Schedule } from "../optim/schedule.js";
 import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -24,13 +21,12 @@ import type { TrainConfig } from "./config.js";
 import { checkEvaluation, evaluationEvery, Evaluations } from "./evaluations.js";
 import type { Evaluator } from "./evaluator.js";
 import { MetricsLog } from "./metrics.js";
-import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
 import type { Progress } from "./progress.js";
 import { rewardFigures } from "./reward_evaluator.js";
 import type { RunFolder } from "./run_folder.js";
 import { Sampler } from "./sampler.js";
 import { loadSetup, type Setup } from "./setup.js";
-import { TermMetrics } from "./term_metrics.js";
+import { Updater } from "./updater.js";
 
 export interface RunOptions {
   signal: AbortSignal;
@@ -46,12 +42,12 @@ export interface RunEnd {
   conclusion: readonly string[];
 }
 
-/** Owns everything about a run but the method's equation: data, accumulation, update, files, signals. */
+/** Owns everything about a run but the method's equation and its updates: state, files, evaluations, signals. */
 export class Trainer {
   /** Updates done. */
   step = 0;
   readonly #ema: Ema | undefined;
-  readonly #schedule: Schedule;
+  readonly #updater: Updater;
 
   private constructor(
     readonly config: TrainConfig,
@@ -63,7 +59,7 @@ export class Trainer {
     const { remainder } = optimizer;
     this.#ema =
       config.ema > 0 ? new Ema(setup.trained, { decay: config.ema, remainder }) : undefined;
-    this.#schedule = schedule(config.schedule, { warmup: config.warmup, total: config.steps });
+    this.#updater = new Updater(config, setup, method, optimizer, this.#ema);
   }
 
   /**
@@ -201,116 +197,12 @@ export class Trainer {
   }
 
   /**
-   * One update: every prompt's terms, then the step; once, or as often as the method has passes.
+   * One update of the weights, as `Updater.run` makes it.
    *
-   * @param step - counted from 1
-   * @param onPrompts - told how many prompts are through, as they are
-   * @returns what metrics.jsonl has of it, of its last pass
-   * @throws SrpoError ERR_NOT_FINITE if the gradient is not finite; the weights have not moved then
+   * @throws SrpoError ERR_NOT_FINITE
    */
   async update(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
-    using scope = tensorScope();
-    void scope;
-    const { method } = this;
-    if (method.collect !== undefined)
-      for (const samples of this.#microBatches())
-        await method.collect(await this.#batch(step, 0, samples));
-    let values: Record<string, number> = {};
-    for (let pass = 0; pass < (method.passes ?? 1); ++pass)
-      values = await this.#pass(step, pass, onPrompts);
-    return values;
-  }
-
-  /** One optimizer step of an update. */
-  async #pass(
-    step: number,
-    pass: number,
-    onPrompts?: (done: number) => void,
-  ): Promise<Record<string, number>> {
-    using scope = tensorScope();
-    void scope;
-    const metrics = await this.#accumulate(step, pass, onPrompts);
-    const norm = gradNorm(this.setup.trained);
-    const found = await norm.item();
-    if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
-    const lr = this.config.lr * this.#schedule(step);
-    const { maxGradNorm } = this.config;
-    this.optimizer.step({
-      lr,
-      gradNorm: norm,
-      maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
-    });
-    this.#ema?.update();
-    await synchronize(this.setup.trained.device);
-    return { ...metrics, gradNorm: found, lr };
-  }
-
-  /** The gradient of an update's whole loss, in the model's gradients; returns the terms' metrics. */
-  async #accumulate(
-    step: number,
-    pass: number,
-    onPrompts?: (done: number) => void,
-  ): Promise<Record<string, number>> {
-    const { trained: parameters } = this.setup;
-    const logged = new TermMetrics();
-    parameters.zeroGradients();
-    let done = 0;
-    for (const samples of this.#microBatches()) {
-      using inner = tensorScope();
-      void inner;
-      const batch = await this.#batch(step, pass, samples);
-      for await (const term of this.method.terms(batch)) {
-        backward(term.loss);
-        logged.add(term);
-        // One term's work in the queue at a time: its memory is what the next one takes.
-        await synchronize(parameters.device);
-      }
-      onPrompts?.((done += samples.length));
-    }
-    return logged.means();
-  }
-
-  /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
-  async #notFinite(step: number, pass: number, norm: number): Promise<SrpoError> {
-    const guilty = await this.#firstNotFinite(step, pass).catch(() => undefined);
-    const what =
-      guilty === undefined ? "" : `; the first output that is not finite is of ${guilty}`;
-    return new SrpoError(
-      "ERR_NOT_FINITE",
-      `train: update ${step}: expected a finite gradient, got norm ${norm}${what}; the weights have not moved`,
-    );
-  }
-
-  async #firstNotFinite(step: number, pass: number): Promise<string | undefined> {
-    const op = await firstNotFinite(async () => void (await this.#accumulate(step, pass)));
-    if (op !== undefined) return op;
-    const [name, ...more] = await parametersNotFinite(this.setup.trained);
-    if (name === undefined) return undefined;
-    return `the gradient of ${name}${more.length > 0 ? ` and ${more.length} more parameters` : ""}`;
-  }
-
-  /** The update's prompts in groups of one forward. */
-  #microBatches(): number[][] {
-    const { batch, microBatch } = this.config;
-    const groups: number[][] = [];
-    for (let start = 0; start < batch; start += microBatch)
-      groups.push(Array.from({ length: Math.min(microBatch, batch - start) }, (_, i) => start + i));
-    return groups;
-  }
-
-  async #batch(step: number, pass: number, samples: readonly number[]): Promise<Batch> {
-    const { data, clean } = this.setup;
-    const places = samples.map((sample) => ((step - 1) * this.config.batch + sample) % data.size);
-    const features: PromptFeatures = await data.features(places);
-    return {
-      step,
-      pass,
-      captions: places.map((place) => data.captions[place]!),
-      features,
-      samples,
-      share: samples.length / this.config.batch,
-      ...(clean === undefined ? {} : { clean: await clean(places) }),
-    };
+    return this.#updater.run(step, onPrompts);
   }
 
   /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`, but the best. Returns its folder. */

@@ -1,0 +1,141 @@
+import { backward } from "../autograd/backward.js";
+import type { Batch, Method, PromptFeatures } from "../methods/method.js";
+import { SrpoError } from "../native/error.js";
+import type { AdamW } from "../optim/adamw.js";
+import { gradNorm } from "../optim/clip.js";
+import type { Ema } from "../optim/ema.js";
+import { schedule, type Schedule } from "../optim/schedule.js";
+import { synchronize } from "../tensor/device.js";
+import { tensorScope } from "../tensor/scope.js";
+import type { TrainConfig } from "./config.js";
+import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
+import type { Setup } from "./setup.js";
+import { TermMetrics } from "./term_metrics.js";
+
+/** Makes a run's updates: batches, accumulation over a method's terms, clip, optimizer, EMA. */
+export class Updater {
+  readonly #schedule: Schedule;
+
+  constructor(
+    readonly config: TrainConfig,
+    readonly setup: Setup,
+    readonly method: Method,
+    readonly optimizer: AdamW,
+    readonly ema: Ema | undefined,
+  ) {
+    this.#schedule = schedule(config.schedule, { warmup: config.warmup, total: config.steps });
+  }
+
+  /**
+   * One update: every prompt's terms, then the step; once, or as often as the method has passes.
+   *
+   * @param step - counted from 1
+   * @param onPrompts - told how many prompts are through, as they are
+   * @returns what metrics.jsonl has of it, of its last pass
+   * @throws SrpoError ERR_NOT_FINITE if the gradient is not finite; the weights have not moved then
+   */
+  async run(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
+    using scope = tensorScope();
+    void scope;
+    const { method } = this;
+    if (method.collect !== undefined)
+      for (const samples of this.#microBatches())
+        await method.collect(await this.#batch(step, 0, samples));
+    let values: Record<string, number> = {};
+    for (let pass = 0; pass < (method.passes ?? 1); ++pass)
+      values = await this.#pass(step, pass, onPrompts);
+    return values;
+  }
+
+  /** One optimizer step of an update. */
+  async #pass(
+    step: number,
+    pass: number,
+    onPrompts?: (done: number) => void,
+  ): Promise<Record<string, number>> {
+    using scope = tensorScope();
+    void scope;
+    const metrics = await this.#accumulate(step, pass, onPrompts);
+    const norm = gradNorm(this.setup.trained);
+    const found = await norm.item();
+    if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
+    const lr = this.config.lr * this.#schedule(step);
+    const { maxGradNorm } = this.config;
+    this.optimizer.step({
+      lr,
+      gradNorm: norm,
+      maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
+    });
+    this.ema?.update();
+    await synchronize(this.setup.trained.device);
+    return { ...metrics, gradNorm: found, lr };
+  }
+
+  /** The gradient of an update's whole loss, in the model's gradients; returns the terms' metrics. */
+  async #accumulate(
+    step: number,
+    pass: number,
+    onPrompts?: (done: number) => void,
+  ): Promise<Record<string, number>> {
+    const { trained: parameters } = this.setup;
+    const logged = new TermMetrics();
+    parameters.zeroGradients();
+    let done = 0;
+    for (const samples of this.#microBatches()) {
+      using inner = tensorScope();
+      void inner;
+      const batch = await this.#batch(step, pass, samples);
+      for await (const term of this.method.terms(batch)) {
+        backward(term.loss);
+        logged.add(term);
+        // One term's work in the queue at a time: its memory is what the next one takes.
+        await synchronize(parameters.device);
+      }
+      onPrompts?.((done += samples.length));
+    }
+    return logged.means();
+  }
+
+  /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
+  async #notFinite(step: number, pass: number, norm: number): Promise<SrpoError> {
+    const guilty = await this.#firstNotFinite(step, pass).catch(() => undefined);
+    const what =
+      guilty === undefined ? "" : `; the first output that is not finite is of ${guilty}`;
+    return new SrpoError(
+      "ERR_NOT_FINITE",
+      `train: update ${step}: expected a finite gradient, got norm ${norm}${what}; the weights have not moved`,
+    );
+  }
+
+  async #firstNotFinite(step: number, pass: number): Promise<string | undefined> {
+    const op = await firstNotFinite(async () => void (await this.#accumulate(step, pass)));
+    if (op !== undefined) return op;
+    const [name, ...more] = await parametersNotFinite(this.setup.trained);
+    if (name === undefined) return undefined;
+    return `the gradient of ${name}${more.length > 0 ? ` and ${more.length} more parameters` : ""}`;
+  }
+
+  /** The update's prompts in groups of one forward. */
+  #microBatches(): number[][] {
+    const { batch, microBatch } = this.config;
+    const groups: number[][] = [];
+    for (let start = 0; start < batch; start += microBatch)
+      groups.push(Array.from({ length: Math.min(microBatch, batch - start) }, (_, i) => start + i));
+    return groups;
+  }
+
+  async #batch(step: number, pass: number, samples: readonly number[]): Promise<Batch> {
+    const { data, clean } = this.setup;
+    const places = samples.map((sample) => ((step - 1) * this.config.batch + sample) % data.size);
+    const features: PromptFeatures = await data.features(places);
+    return {
+      step,
+      pass,
+      captions: places.map((place) => data.captions[place]!),
+      features,
+      samples,
+      share: samples.length / this.config.batch,
+      ...(clean === undefined ? {} : { clean: await clean(places) }),
+    };
+  }
+}
