@@ -26,6 +26,21 @@ forEachDevice("ParameterSet", (test, device) => {
       set.dispose();
     });
 
+  test("flat buffers are filled up to a multiple; the parameters lie where they lay", async () => {
+    const options = { device, trainable: true };
+    const [own, filled] = [
+      ParameterSet.create(declared, options),
+      ParameterSet.create(declared, { ...options, multiple: 3 * 256 }),
+    ];
+    assert.equal(own.length, own.weights.size);
+    assert.equal(filled.length, own.length);
+    assert.equal(filled.weights.size, 768);
+    assert.equal(filled.gradients!.size, 768);
+    assert.deepEqual(filled.ranges, own.ranges);
+    own.dispose();
+    filled.dispose();
+  });
+
   test("parameters are views of the flat buffers, and so are their rows", async () => {
     const set = ParameterSet.create(declared, { device, trainable: true });
     set.get("a.weight").copyFrom(tensor([...Array(15).keys()], [5, 3], { device }));

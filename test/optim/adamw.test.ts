@@ -46,6 +46,28 @@ forEachDevice("AdamW", (test, device) => {
     assert.equal(a.steps, 4);
   });
 
+  for (const rounding of ["remainder", "stochastic"] as const)
+    test(`two shards are updated as the whole, ${rounding}`, async () => {
+      const options = { lr: 1e-3, rounding, seed: 7n };
+      const [whole, cut] = [model("bfloat16"), model("bfloat16")];
+      const through = new AdamW(whole, options);
+      const shards = [0, 512].map((first) => {
+        const count = first === 0 ? 512 : n - 512;
+        const weights = cut.weights.viewOf(first, [count]);
+        const gradients = cut.gradients.viewOf(first, [count]);
+        return new AdamW({ weights, gradients, first }, options);
+      });
+      for (const step of [1, 2, 3]) {
+        draw(whole, step);
+        draw(cut, step);
+        const norm = { gradNorm: gradNorm(whole), maxGradNorm: 0.1 };
+        for (const adamw of [through, ...shards]) adamw.step(norm);
+      }
+      assert.deepEqual(await cut.weights.read(), await whole.weights.read());
+      const parts = await Promise.all(shards.map((shard) => shard.m.read()));
+      assert.deepEqual(parts.map((part) => [...part]).flat(), [...(await through.m.read())]);
+    });
+
   for (const dtype of ["float32", "bfloat16"] as const)
     test(`${dtype}: resumed training goes on to the bit`, async () => {
       const whole = model(dtype);

@@ -15,6 +15,8 @@ export interface ParameterSetOptions {
   device?: Device;
   /** Whether the weights take gradients. Default false: a frozen model has no gradient buffer. */
   trainable?: boolean;
+  /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
+  multiple?: number;
 }
 
 /** What linear layers add before their activation: a low-rank adapter. */
@@ -46,6 +48,8 @@ export class ParameterSet {
   readonly gradients: Tensor | undefined;
   /** Elements of all parameters, padding left out. */
   readonly count: number;
+  /** Of the flat buffers without what `multiple` adds: the same on any number of ranks. */
+  readonly length: number;
 
   /** Of the linear layers that have these weights. */
   adapter: LinearAdapter | undefined;
@@ -55,7 +59,7 @@ export class ParameterSet {
 
   private constructor(
     parameters: readonly Parameter[],
-    { dtype = "float32", device = "cpu", trainable = false }: ParameterSetOptions,
+    { dtype = "float32", device = "cpu", trainable = false, multiple = 1 }: ParameterSetOptions,
   ) {
     const aligned = alignmentBytes / bytesOf[dtype];
     let end = 0;
@@ -71,8 +75,10 @@ export class ParameterSet {
     this.device = device;
     this.ranges = ranges;
     this.count = ranges.reduce((sum, { size }) => sum + size, 0);
-    this.weights = release(zeros([end], { dtype, device }));
-    this.gradients = trainable ? release(zeros([end], { dtype: "float32", device })) : undefined;
+    this.length = end;
+    const padded = Math.ceil(end / multiple) * multiple;
+    this.weights = release(zeros([padded], { dtype, device }));
+    this.gradients = trainable ? release(zeros([padded], { dtype: "float32", device })) : undefined;
   }
 
   static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {

@@ -94,7 +94,9 @@ export class AdamW {
     adamwStep({
       weights: this.#parameters.weights,
       remainder: this.remainder,
-      stochastic: this.#isStochastic ? { seed: this.options.seed } : undefined,
+      stochastic: this.#isStochastic
+        ? { seed: this.options.seed, offset: this.#parameters.first ?? 0 }
+        : undefined,
       grad: gradientsOf(this.#parameters, "AdamW"),
       m: this.m,
       v: this.v,

@@ -10,6 +10,8 @@ export interface FlatParameters {
   readonly weights: Tensor;
   /** [n], float32 or bfloat16; undefined for a frozen model. */
   readonly gradients: Tensor | undefined;
+  /** Of a shard: the place of its first element among all; default 0. What is drawn follows it. */
+  readonly first?: number;
 }
 
 /** The gradients, or ERR_CONFIG for a frozen model. */
