@@ -11,6 +11,7 @@ import { randn } from "../support/index.js";
 import type { Tensor } from "../../ts/tensor/tensor.js";
 import { trainConfig, type TrainConfig } from "../../ts/train/config.js";
 import { Trainer } from "../../ts/train/trainer.js";
+import { Updater } from "../../ts/train/updater.js";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "srpo-methods-"));
 test.after(() => {
@@ -64,8 +65,8 @@ test("collect sees every batch before the first term; each pass is a step from g
       yield { name: "all", loss, metrics: { pass } };
     },
   };
-  Object.defineProperty(trainer, "method", { value: method });
-  const values = await trainer.update(1);
+  const updater = new Updater(trainer.config, setup, method, trainer.optimizer, undefined);
+  const values = await updater.run(1);
   assert.deepEqual(told, [
     "collect 0 1",
     "collect 2",
