@@ -68,6 +68,7 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
 }  // namespace
 
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream) {
+  if (conv2d_sm90_takes(phase, dtype)) return conv2d_sm90(phase, stream);
   if (conv2d_mma_takes(phase, dtype)) return conv2d_mma(phase, stream);
   visit_float(dtype, [&]<typename T>() {
     launch(conv2d_product_kernel<T>,

@@ -14,6 +14,15 @@ struct ConvPixel {
   int64_t b, i, j;
 };
 
+/// Where the parts of y's statistics go, if they are asked for: of each box of pixels, for runs of 4 or 8
+/// channels, mean and squared deviation.
+struct ConvStatistics {
+  float* parts = nullptr;   // [B * parts_of_picture, N / run, 2]
+  float* pixels = nullptr;  // [B * parts_of_picture], of each part
+  int64_t parts_of_picture = 0, first_part = 0;
+  int run = 0;
+};
+
 /// One phase, pixels (i, j) of [rows, columns] in each of B pictures:
 ///   y[b, out_step * i + out_y, out_step * j + out_x, n]
 ///     = bias[n] + residual[the same place]
@@ -30,6 +39,7 @@ struct ConvPhase {
   int64_t B = 0, H = 0, W = 0, C = 0, Ho = 0, Wo = 0, N = 0, taps = 0;
   int64_t rows = 0, columns = 0;
   int64_t in_step = 1, out_step = 1, out_y = 0, out_x = 0;
+  ConvStatistics statistics = {};  // on Hopper's tensor cores only
 
   SRPO_HOST_DEVICE int64_t pixels() const { return B * rows * columns; }
   SRPO_HOST_DEVICE ConvPixel pixel(int64_t m) const {
@@ -48,6 +58,13 @@ void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream);
 /// bytes. The order of the sums is another.
 bool conv2d_mma_takes(const ConvPhase& phase, DType dtype);
 void conv2d_mma(const ConvPhase& phase, Stream& stream);
+
+/// The same for Hopper: copies by the copy engine, products a warpgroup at a time. It takes phases that
+/// meet every pixel of x, or every other one.
+bool conv2d_sm90_takes(const ConvPhase& phase, DType dtype);
+void conv2d_sm90(const ConvPhase& phase, Stream& stream);
+/// Parts that a picture's statistics have; 0 where it takes none.
+int64_t conv2d_sm90_parts(const ConvPhase& phase, Stream& stream);
 
 /// dw[n, r, s, c] += sum over pixels of dy[., n] * x[where tap (r, s) meets it, c]
 void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream);

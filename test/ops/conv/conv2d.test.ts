@@ -35,6 +35,7 @@ const cases: readonly Case[] = [
   { name: "3x3 from 72 to 136 channels, 135 pixels", x: [1, 5, 27, 72], w: [136, 3, 3, 72] },
   { name: "3x3 stride 2 from 8 to 24 channels", x: [2, 7, 9, 8], w: [24, 3, 3, 8], stride: 2 },
   { name: "3x3 on a doubled picture of 16", x: [1, 5, 6, 16], w: [8, 3, 3, 16], upsample: true },
+  { name: "5x5 stride 3 from 8 to 130 channels", x: [2, 13, 28, 8], w: [130, 5, 5, 8], stride: 3 },
   { name: "1x1", x: [2, 3, 5, 33], w: [40, 1, 1, 33] },
   { name: "5x5", x: [1, 6, 4, 3], w: [4, 5, 5, 3] },
   {
@@ -75,6 +76,30 @@ const cases: readonly Case[] = [
     padding: [1, 20, 0, 19],
   },
   { name: "one pixel", x: [1, 1, 1, 1], w: [1, 3, 3, 1] },
+];
+
+// What Hopper's tensor cores take, in each kind of tile and more tiles than blocks: ragged boxes of pixels,
+// channels in and out that are no multiple of 64, taps that see nothing but zeros.
+const wide: readonly Case[] = [
+  { name: "256 pixels by 128 channels", x: [5, 16, 15, 72], w: [120, 3, 3, 72] },
+  { name: "128 pixels by 256 channels", x: [5, 10, 12, 64], w: [240, 3, 3, 64] },
+  { name: "128 pixels by 128 channels", x: [2, 19, 21, 40], w: [128, 3, 3, 40] },
+  { name: "256 pixels by 64 channels, one tap", x: [1, 40, 30, 136], w: [64, 1, 1, 136] },
+  { name: "one channel after the other", x: [1, 20, 23, 64], w: [67, 3, 3, 64] },
+  { name: "a doubled picture", x: [2, 11, 9, 64], w: [72, 3, 3, 64], upsample: true },
+  {
+    name: "every other pixel",
+    x: [2, 21, 18, 24],
+    w: [72, 3, 3, 24],
+    stride: 2,
+    padding: [0, 1, 1, 0],
+  },
+  {
+    name: "a border wider than the picture",
+    x: [1, 3, 4, 8],
+    w: [8, 5, 5, 8],
+    padding: [7, 1, 6, 9],
+  },
 ];
 
 /** The definition in float64, one product at a time. */
@@ -150,6 +175,18 @@ forEachDevice("conv2d", (test, device) => {
       await checkBfloat16(call(it), inputs);
     });
   }
+
+  for (const it of wide)
+    test(`${it.name}: bfloat16 is the definition, its gradients those of float32`, async () => {
+      const [x, w, b] = inputsOf(it, "bfloat16");
+      const { y, shape } = definition(it, ...(await toFloat64(x, w, b)));
+      const residual = randn(shape, { dtype: "bfloat16", device, seed: 3 });
+      const [added] = await toFloat64(residual);
+      const sum = y.map((value, i) => value + added[i]!);
+      await assertRelative(call(it)(x, w, b), y, 2 ** -8, "alone");
+      await assertRelative(call(it)(x, w, b, residual), sum, 2 ** -8, "with a residual");
+      await checkBfloat16(call(it), inputsOf(it));
+    });
 
   test("the gradient of the residual, and without a bias", async () => {
     const [x, w, b] = inputsOf(cases[0]!);
