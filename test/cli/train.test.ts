@@ -62,6 +62,13 @@ test("a run's folder: config, metrics, events, samples, checkpoints; stdout stay
   }
 
   assert.deepEqual(checkpointsOf("run"), ["step-000002", "step-000003"]);
+  using weights = SafetensorsFile.open(
+    at("run/checkpoints/step-000003/transformer/diffusion_pytorch_model.safetensors"),
+  );
+  assert.match(weights.metadata.get("srpo.base_sha256")!, /^diffusion\S+ [0-9a-f]{64}$/);
+  assert.match(weights.metadata.get("srpo.commit")!, /^[0-9a-f]{7,40}|unknown/);
+  assert.match(weights.metadata.get("srpo.recipe")!, /"method":"srpo"/);
+  assert.ok(weights.metadata.has("license"));
   const manifest = await verifyManifest(at("run/checkpoints/step-000003"));
   for (const part of ["vae", "text_encoder", "text_encoder_2", "tokenizer", "transformer"])
     assert.ok(

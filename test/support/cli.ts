@@ -106,11 +106,21 @@ export interface Checkpoint {
   state: Buffer;
 }
 
+/** A safetensors file but for its metadata, which names the run's folder. */
+function withoutMetadata(file: Buffer): Buffer {
+  const end = 8 + Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString("utf8", 8, end)) as Record<string, object>;
+  delete header["__metadata__"];
+  return Buffer.concat([Buffer.from(JSON.stringify(header)), file.subarray(end)]);
+}
+
 /** The bytes that training continues from, of the checkpoint of a step. */
 export function checkpoint(folder: string, step: number): Checkpoint {
   const place = at(folder, "checkpoints", `step-${String(step).padStart(6, "0")}`);
   return {
-    weights: readFileSync(path.join(place, "transformer/diffusion_pytorch_model.safetensors")),
+    weights: withoutMetadata(
+      readFileSync(path.join(place, "transformer/diffusion_pytorch_model.safetensors")),
+    ),
     state: readFileSync(path.join(place, "state/state.safetensors")),
   };
 }

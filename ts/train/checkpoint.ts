@@ -19,7 +19,7 @@ import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import type { EvaluationState } from "./evaluations.js";
 import { fluxConfig, fluxConfigJson } from "../models/flux/config.js";
 import type { Flux } from "../models/flux/model.js";
-import { loraProvenance } from "../models/convert/provenance.js";
+import { trainedProvenance } from "../models/convert/provenance.js";
 import { fluxNames } from "../models/flux/names.js";
 import { loraFile } from "../models/lora/write.js";
 import { SrpoError } from "../native/error.js";
@@ -96,7 +96,7 @@ async function writeLora(
     from: master,
   });
   await folder.safetensors("pytorch_lora_weights.safetensors", tensors, {
-    ...(await loraProvenance(model.config, transformer, JSON.stringify(training))),
+    ...(await trainedProvenance(model.config, transformer, JSON.stringify(training))),
     ...metadata,
   });
 }
@@ -106,7 +106,7 @@ async function writeLora(
  * went on from an earlier one arrives there again.
  */
 export async function saveCheckpoint(place: string, checkpoint: TrainingCheckpoint): Promise<void> {
-  const { model, lora, master, base, saveDtype, state, training } = checkpoint;
+  const { model, lora, master, base, saveDtype, state, training, transformer } = checkpoint;
   const write = async (folder: FolderWriter): Promise<void> => {
     await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
     await folder.json("training.json", training);
@@ -120,7 +120,7 @@ export async function saveCheckpoint(place: string, checkpoint: TrainingCheckpoi
         dtype: saveDtype,
         from: master ?? model.parameters.weights,
       }),
-      { metadata: { format: "pt" } },
+      { metadata: await trainedProvenance(model.config, transformer, JSON.stringify(training)) },
     );
     await copyBase(folder, base);
     await writeConfig(folder, base, model);

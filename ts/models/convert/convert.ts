@@ -10,7 +10,7 @@ import { fluxParameters } from "../flux/parameters.js";
 import { openLora } from "../lora/read.js";
 import { configWith } from "../part_config.js";
 import { checkWritten } from "./check.js";
-import { filesOf, licenceNote, provenance } from "./provenance.js";
+import { licenceNote, provenance } from "./provenance.js";
 import { ParameterStream } from "./stream.js";
 import { transformerTensors, type WrittenDType } from "./tensors.js";
 
@@ -63,7 +63,7 @@ export async function convertTransformer(
   });
   try {
     onStage?.("hashing the source");
-    const metadata = await provenance(config, { place, files: filesOf(store) });
+    const metadata = await provenance(config, { place, store });
     onStage?.("writing");
     const map = fluxNames(config, to === "diffusers" ? "diffusers" : "bfl");
     const prefix = to === "comfyui" ? "model.diffusion_model." : "";
@@ -77,7 +77,7 @@ export async function convertTransformer(
     onStage?.("reading it back");
     const namesIn = (names: Iterable<string>) => fluxNamesIn(config, names);
     await checkWritten(out, from, parameters, { dtype, namesIn });
-    return { config, licence: licenceNote(config) };
+    return { config, licence: licenceNote(config, store) };
   } finally {
     from.dispose();
     adapter?.dispose();

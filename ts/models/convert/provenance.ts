@@ -9,10 +9,15 @@ import { packageVersion } from "../../native/load.js";
 import { openTensors } from "../../checkpoint/sharded.js";
 import { StoreSet } from "../../checkpoint/store_set.js";
 import type { TensorStore } from "../../checkpoint/tensor_store.js";
-import { fluxConfigJson, type FluxConfig } from "../flux/config.js";
+import { fluxConfigJson, fluxDev, type FluxConfig } from "../flux/config.js";
 
-/** The note that belongs to what is made from FLUX.1's weights. */
-export function licenceNote(config: FluxConfig): string {
+/** The note that belongs to what is made from a model: its own, or what follows from its being of FLUX.1's width. */
+export function licenceNote(config: FluxConfig, { metadata }: TensorStore): string {
+  const own = metadata.get("license");
+  if (own !== undefined) return own;
+  const { heads, headSize, contextSize } = fluxDev;
+  if (config.heads !== heads || config.headSize !== headSize || config.contextSize !== contextSize)
+    return "made from a model that is not of FLUX.1's sizes and names no licence: its own goes with what is made from it";
   return config.guidance
     ? "made from FLUX.1 [dev] or a model like it: the FLUX.1 [dev] Non-Commercial License of its weights goes with them"
     : "made from FLUX.1 [schnell] or a model like it: its weights are under Apache-2.0";
@@ -52,30 +57,30 @@ async function hashesOf(files: readonly string[]): Promise<string> {
 }
 
 /** The files that tensors lie in. */
-export function filesOf(store: TensorStore): readonly string[] {
+function filesOf(store: TensorStore): readonly string[] {
   return store instanceof StoreSet ? store.files : [store.origin];
 }
 
 const ofThisPackage = () => ({ "srpo.version": packageVersion, "srpo.commit": commitOf() });
 
 /**
- * A LoRA file's metadata: the hashes of the transformer that it belongs to, this package's version and commit, the
- * recipe where it was trained here, and the licence note of the base.
+ * The metadata of what was trained from a base, a LoRA or all weights: the hashes of the base transformer, this
+ * package's version and commit, the recipe where it was trained here, and the licence note of the base.
  *
  * @param base - the transformer's file or folder
  */
-export async function loraProvenance(
+export async function trainedProvenance(
   config: FluxConfig,
   base: string,
   recipe?: string,
-): Promise<Record<string, string>> {
+): Promise<Record<string, string> & { license: string }> {
   using store = openTensors(base);
   return {
     format: "pt",
     "srpo.base_sha256": await hashesOf(filesOf(store)),
     ...ofThisPackage(),
     ...(recipe !== undefined && { "srpo.recipe": recipe }),
-    license: licenceNote(config),
+    license: licenceNote(config, store),
   };
 }
 
@@ -85,15 +90,15 @@ export async function loraProvenance(
  */
 export async function provenance(
   config: FluxConfig,
-  { place, files }: { place: string; files: readonly string[] },
+  { place, store }: { place: string; store: TensorStore },
 ): Promise<Record<string, string>> {
   const recipe = recipeOf(place);
   return {
     format: "pt",
     "config.transformer": JSON.stringify(fluxConfigJson(config)),
-    "srpo.source_sha256": await hashesOf(files),
+    "srpo.source_sha256": await hashesOf(filesOf(store)),
     ...ofThisPackage(),
     ...(recipe !== undefined && { "srpo.recipe": recipe }),
-    license: licenceNote(config),
+    license: licenceNote(config, store),
   };
 }

@@ -9,7 +9,7 @@ import { loraName, type Lora } from "../../nn/lora.js";
 import { ParameterSet } from "../../nn/parameter_set.js";
 import { globalNorm, sub } from "../../ops/index.js";
 import { tensorScope } from "../../tensor/scope.js";
-import { licenceNote, loraProvenance, recipeOf } from "../convert/provenance.js";
+import { licenceNote, trainedProvenance, recipeOf } from "../convert/provenance.js";
 import { ParameterStream } from "../convert/stream.js";
 import { fluxConfig, type FluxConfig } from "../flux/config.js";
 import { inferFluxConfig } from "../flux/infer.js";
@@ -131,9 +131,9 @@ export async function convertLora(
     using store = openTensors(place);
     const recipe = store.metadata.get("srpo.recipe") ?? recipeOf(place);
     options.onStage?.("hashing the base");
-    const metadata = await loraProvenance(config, options.base, recipe);
+    const metadata = await trainedProvenance(config, options.base, recipe);
     await write(out, lora, config, { ...options, metadata });
-    return licenceNote(config);
+    return metadata.license;
   } finally {
     lora.dispose();
   }
@@ -177,14 +177,14 @@ export async function extractLoraFile(
     try {
       options.onStage?.("hashing the base");
       const metadata = {
-        ...(await loraProvenance(config, options.base, recipeOf(place))),
+        ...(await trainedProvenance(config, options.base, recipeOf(place))),
         "srpo.captured": captured.toFixed(6),
       };
       await write(out, lora, config, { ...options, metadata });
     } finally {
       lora.dispose();
     }
-    return { licence: licenceNote(config), captured, outside };
+    return { licence: licenceNote(config, baseStore), captured, outside };
   } finally {
     tuned?.dispose();
     base?.dispose();
