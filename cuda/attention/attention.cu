@@ -11,12 +11,14 @@
 // in one kernel for dk and dv, a block a tile of keys; one for dq, a block a tile of queries; and one
 // for dbias, a block a tile of it: each sum has one writer and one order.
 //
-// The plain kernels, for every size: products in float. What attention_mma.h takes goes there. A block sums at most kColumns channels of a
-// head; wider heads take several blocks, each of which makes the scores again.
+// The plain kernels, for every size: products in float. What attention_sm90.h or attention_mma.h takes goes
+// there. A block sums at most kColumns channels of a head; wider heads take several blocks, each of which
+// makes the scores again.
 
 #include "cpp/ops/attention/attention.h"
 
 #include "cuda/attention/attention_mma.h"
+#include "cuda/attention/attention_sm90.h"
 #include "cuda/attention/scores.cuh"
 #include "cuda/attention/tiles.cuh"
 #include "cuda/common/launch.cuh"
@@ -260,7 +262,7 @@ LaunchConfig tile_config(int64_t tiles, int64_t Dh, Stream& stream) {
 }  // namespace
 
 void attention_forward(const AttentionForward& op, Stream& stream) {
-  if (attention_forward_mma(op, stream)) return;
+  if (attention_forward_sm90(op, stream) || attention_forward_mma(op, stream)) return;
   const auto [B, N, Lq, Dh] = op.q.sizes<4>();
   const int64_t query_tiles = ceil_div(Lq, kTile), tiles = B * N * query_tiles;
   visit_float(op.q.dtype, [&, Dh = Dh]<typename T>() {

@@ -3,6 +3,7 @@
 //
 //   wgmma_fence();  for each step of 16 along K: wgmma<N>(d, descriptor_of(a), descriptor_of(b));
 //   wgmma_commit();  wgmma_wait<0>();  only then: read d, release the shared memory it came from.
+//   Where ordinary code follows that the compiler might move: wgmma_hold(d), behind the wait.
 //
 // d in thread t of the warpgroup, w = t / 32, g = t % 32 / 4, c = 2 (t % 4):
 //   d[4 j], d[4 j + 1]      row 16 w + g,      columns 8 j + c, 8 j + c + 1
@@ -46,6 +47,12 @@ SRPO_DEVICE void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
 
+template <size_t N>
+SRPO_DEVICE void wgmma_hold(float (&d)[N]) {
+#pragma unroll
+  for (size_t i = 0; i < N; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
 template <int N, Major kA = Major::kK, Major kB = Major::kK>
 SRPO_DEVICE void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate = true);
 template <int N, Major kB = Major::kK>
@@ -65,6 +72,10 @@ template <int N>
 SRPO_DEVICE void wgmma_wait() {
   emulation::wgmma_wait(N);
 }
+
+/// No use of these registers moves across: a wait orders memory, not what happens to be in registers.
+template <size_t N>
+SRPO_DEVICE void wgmma_hold(float (&)[N]) {}
 
 /// d = a b, or d += a b. What d holds is not to be touched before the wait.
 template <int N, Major kA = Major::kK, Major kB = Major::kK>

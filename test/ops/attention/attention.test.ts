@@ -131,6 +131,53 @@ forEachDevice("attention", (test, device) => {
     }
   });
 
+  // What FLUX has: heads of 128 in bfloat16, every key seen. On Hopper tiles of 128 queries and blocks of 160
+  // keys, of which two are in shared memory; more tiles than multiprocessors.
+  const lengths = [
+    { B: 1, N: 1, Lq: 1, Lk: 1, Dh: 128 },
+    { B: 1, N: 2, Lq: 60, Lk: 160, Dh: 128 },
+    { B: 2, N: 2, Lq: 129, Lk: 161, Dh: 128 },
+    { B: 1, N: 1, Lq: 200, Lk: 800, Dh: 128 },
+    { B: 2, N: 3, Lq: 70, Lk: 330, Dh: 128 },
+  ];
+
+  test("heads of 128 are the definition, and what they are with a mask that hides nothing", async () => {
+    for (const sizes of lengths) {
+      await check(sizes, {}, "bfloat16");
+      const { B, Lk } = sizes;
+      const all = mask(
+        Array.from({ length: B * Lk }, () => 1),
+        B,
+      );
+      const runs = [{}, { keyMask: all }].map((options) => {
+        const leaves = inputs(sizes, "bfloat16").map(leaf) as [Tensor, Tensor, Tensor];
+        const out = attention(...leaves, options);
+        backward(out, randn(out.shape, { dtype: "bfloat16", device, seed: 6 }));
+        return [out, ...leaves.map((t) => t.grad!)];
+      });
+      const masked = await toFloat64(...runs[1]!);
+      for (const [i, x] of runs[0]!.entries())
+        await assertRelative(x, masked[i]!, 2 ** -7, `${JSON.stringify(sizes)}, ${i}`);
+    }
+  });
+
+  test("heads of 128 keep up with scores that grow from key to key, either way", async () => {
+    const sizes = { B: 1, N: 2, Lq: 65, Lk: 500, Dh: 128 };
+    const [q, k, v] = inputs(sizes, "bfloat16");
+    const rows = await k.read();
+    for (const sign of [1, -1]) {
+      // The scores of a row: from some tens to some hundreds, the highest late or early.
+      const grown = tensor(
+        Float32Array.from(rows, (x, i) => x * (50 + sign * (((i / 128) % 500) / 10 - 25))),
+        k.shape,
+        { dtype: "bfloat16", device },
+      );
+      const [q64, k64, v64] = await toFloat64(q, grown, v);
+      const exact = definition(sizes, { q: q64, k: k64, v: v64 });
+      await assertRelative(attention(q, grown, v), exact, 2 ** -8, `grown by ${sign}`);
+    }
+  });
+
   test("scale, causal, bias and key mask are those of the definition", async () => {
     const sizes = { B: 2, N: 2, Lq: 211, Lk: 205, Dh: 20 };
     const { B, N, Lq, Lk } = sizes;
@@ -220,6 +267,8 @@ forEachDevice("attention", (test, device) => {
         (q, k, v) => attention(q, k, v),
         inputs({ B: 1, N: 2, Lq: 70, Lk: 90, Dh }),
       );
+    for (const sizes of lengths.slice(2, 3))
+      await checkBfloat16((q, k, v) => attention(q, k, v), inputs(sizes));
     await checkBfloat16(
       (q, k, v, b) => attention(q, k, v, { bias: b, causal: true, scale: -0.1 }),
       [
