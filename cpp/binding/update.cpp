@@ -70,34 +70,40 @@ std::optional<StochasticRounding> rounding_of(const Arguments& args, size_t firs
   };
 }
 
-// adamwStep(weights, remainder, m, v, grad, gradNorm, skipped,
-//   lr, beta1, beta2, eps, weightDecay, maxGradNorm, step, [seed, purpose, offset])
-// the last three round bfloat16 weights stochastically
+// adamwStep(weights, remainder, m, v, mScale, vScale, grad, gradNorm, skipped,
+//   lr, beta1, beta2, eps, weightDecay, maxGradNorm, step,
+//   seed, purpose, offset, momentSeed, momentPurpose, momentOffset)
+// the first three of the last line round bfloat16 weights, the others moments; undefined: not so
 Napi::Value adamw_step(const Napi::CallbackInfo& info) {
   const Arguments args(info, "adamwStep");
   const Tensor weights = args.tensor(0, "weights");
   const Tensor remainder = args.optional_tensor(1, "remainder");
   const Tensor m = args.tensor(2, "m");
   const Tensor v = args.tensor(3, "v");
-  const Tensor grad = args.tensor(4, "grad");
-  const Tensor grad_norm = args.optional_tensor(5, "gradNorm");
-  const Tensor skipped = args.optional_tensor(6, "skipped");
+  const Tensor m_scale = args.optional_tensor(4, "mScale");
+  const Tensor v_scale = args.optional_tensor(5, "vScale");
+  const Tensor grad = args.tensor(6, "grad");
+  const Tensor grad_norm = args.optional_tensor(7, "gradNorm");
+  const Tensor skipped = args.optional_tensor(8, "skipped");
   const AdamwStep op{
       .weights = weights,
       .remainder = remainder,
       .m = m,
       .v = v,
+      .m_scale = m_scale,
+      .v_scale = v_scale,
       .grad = grad,
       .grad_norm = grad_norm,
       .skipped = skipped,
-      .lr = args.number64(7, "lr"),
-      .beta1 = args.number64(8, "beta1"),
-      .beta2 = args.number64(9, "beta2"),
-      .eps = args.number64(10, "eps"),
-      .weight_decay = args.number64(11, "weightDecay"),
-      .max_norm = args.number(12, "maxGradNorm"),
-      .step = args.integer(13, "step"),
-      .rounding = rounding_of(args, 14),
+      .lr = args.number64(9, "lr"),
+      .beta1 = args.number64(10, "beta1"),
+      .beta2 = args.number64(11, "beta2"),
+      .eps = args.number64(12, "eps"),
+      .weight_decay = args.number64(13, "weightDecay"),
+      .max_norm = args.number(14, "maxGradNorm"),
+      .step = args.integer(15, "step"),
+      .rounding = rounding_of(args, 16),
+      .moment_rounding = rounding_of(args, 19),
   };
   srpo::adamw_step(op, weights.stream());
   return info.Env().Undefined();

@@ -127,5 +127,8 @@ SRPO_DEVICE T warp_sum(T value, int lanes = kWarp) {
 SRPO_DEVICE float warp_max(float value, int lanes = kWarp) {
   return butterfly(value, lanes, [](float a, float b) { return fmaxf(a, b); });
 }
+SRPO_DEVICE uint32_t warp_max(uint32_t value) {
+  return butterfly(value, kWarp, [](uint32_t a, uint32_t b) { return a > b ? a : b; });
+}
 
 }  // namespace srpo::cuda

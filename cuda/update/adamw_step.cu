@@ -4,8 +4,10 @@
 //   m = m + (1 - beta1) (g - m),   v = beta2 v + (1 - beta2) g^2
 //   w = w - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //
-// One pass; a thread takes four elements. What depends on the gradient's norm and on the count of skipped
-// updates is worked out on the device first, so that nothing waits. No product is fused with a sum: the
+// One pass; a thread takes four elements, or eight where it draws random numbers for moments: those of one
+// draw. With moments of 8 bits a warp takes their block of 256, whose largest it finds by shuffles. What
+// depends on the gradient's norm and on the count of skipped updates is worked out on the device first, so
+// that nothing waits. No product is fused with a sum: the
 // bits are the cpu column's, and the same for float32 weights and split masters.
 // Source: Loshchilov and Hutter, arXiv:1711.05101; the order of operations is torch.optim.AdamW's.
 
@@ -13,7 +15,9 @@
 
 #include "cpp/core/random.h"
 #include "cpp/ops/update/clip.h"
+#include "cpp/ops/update/moments.h"
 #include "cuda/common/math.cuh"
+#include "cuda/common/warp.cuh"
 #include "cuda/update/numbers.cuh"
 
 namespace srpo::cuda {
@@ -54,77 +58,284 @@ __global__ void adamw_numbers_kernel(Numbers* out, const float* grad_norm, const
   *out = numbers;
 }
 
-/// Weights that are bfloat16 alone, rounded up or down with the odds of how near each is. The random
-/// half is named by the element's place among all parameters (cpp/ops/update/adamw_step.h).
-struct RoundedWeights {
-  uint16_t* weights;
+/// 16 random bits for each element, named by its place among all parameters (cpp/ops/update/adamw_step.h).
+struct Draws {
   uint32_t seed[2];
   uint32_t purpose, step;
   int64_t offset;
 
-  bool packed() const { return packs<float>(weights) && offset % kPack<float> == 0; }
+  /// Of elements i .. i + N - 1 of the range; N is 1, or 4 or 8 from a multiple of it on: one draw.
   template <int N>
-  SRPO_DEVICE void load(float (&w)[N], int64_t i) const {
-    const auto upper = load_halves<N>(weights + i);
-    for (int j = 0; j < N; ++j) w[j] = bits_as<float>(static_cast<uint32_t>(upper.value[j]) << 16);
-  }
-  /// N is 1, or 4 from a multiple of 4 on: either way one draw.
-  template <int N>
-  SRPO_DEVICE void store(int64_t i, const float (&w)[N]) const {
+  SRPO_DEVICE void halves(uint32_t (&random)[N], int64_t i, uint32_t sample) const {
     const int64_t first = offset + i;
     const random::Words draw = random::philox4x32(
-        {{static_cast<uint32_t>(first / 8), purpose, step, 0}}, seed[0], seed[1]);
-    Pack<uint16_t, N> upper;
+        {{static_cast<uint32_t>(first / 8), purpose, step, sample}}, seed[0], seed[1]);
     for (int j = 0; j < N; ++j) {
       const auto place = static_cast<int>((first + j) % 8);
       const uint32_t low = place & 2 ? draw.word[1] : draw.word[0];
       const uint32_t high = place & 2 ? draw.word[3] : draw.word[2];
       const uint32_t word = place & 4 ? high : low;
-      const uint32_t random = place & 1 ? word >> 16 : word & 0xffffu;
-      const uint32_t bits = bits_as<uint32_t>(w[j]);
-      const bool finite = (bits & 0x7f800000u) != 0x7f800000u;  // what is not stays
-      upper.value[j] = static_cast<uint16_t>((finite ? bits + random : bits) >> 16);
+      random[j] = place & 1 ? word >> 16 : word & 0xffffu;
     }
-    *reinterpret_cast<Pack<uint16_t, N>*>(weights + i) = upper;
+  }
+  template <int N>
+  bool packed() const {
+    return offset % N == 0;
   }
 };
 
-template <typename Weights, typename G>
-__global__ void adamw_step_kernel(Weights weights, float* m, float* v, const G* grad,
+/// N floats as the upper halves of their bits, rounded up or down; what is not finite stays.
+template <int N>
+SRPO_DEVICE void store_rounded(uint16_t* to, const float (&from)[N], const uint32_t (&random)[N]) {
+  Pack<uint16_t, N> upper;
+  for (int j = 0; j < N; ++j) {
+    const uint32_t bits = bits_as<uint32_t>(from[j]);
+    const bool finite = (bits & 0x7f800000u) != 0x7f800000u;
+    upper.value[j] = static_cast<uint16_t>((finite ? bits + random[j] : bits) >> 16);
+  }
+  *reinterpret_cast<Pack<uint16_t, N>*>(to) = upper;
+}
+template <int N>
+SRPO_DEVICE void load_upper(float (&to)[N], const uint16_t* from) {
+  const auto upper = load_halves<N>(from);
+  for (int j = 0; j < N; ++j) to[j] = bits_as<float>(static_cast<uint32_t>(upper.value[j]) << 16);
+}
+
+/// Weights that are bfloat16 alone, rounded up or down with the odds of how near each is.
+struct RoundedWeights {
+  uint16_t* weights;
+  Draws draws;
+
+  template <int N>
+  bool packed() const {
+    return aligned<N>(weights) && draws.packed<N>();
+  }
+  template <int N>
+  SRPO_DEVICE void load(float (&w)[N], int64_t i) const {
+    load_upper(w, weights + i);
+  }
+  template <int N>
+  SRPO_DEVICE void store(int64_t i, const float (&w)[N]) const {
+    uint32_t random[N];
+    draws.halves(random, i, 0);
+    store_rounded(weights + i, w, random);
+  }
+};
+
+struct FloatMoments {
+  static constexpr int kPerThread = 4;
+  float *m, *v;
+
+  bool packed() const { return aligned<kPerThread>(m) && aligned<kPerThread>(v); }
+  template <int N>
+  SRPO_DEVICE void load(float (&mean)[N], float (&square)[N], int64_t i) const {
+    load_pack(mean, m + i);
+    load_pack(square, v + i);
+  }
+  template <int N>
+  SRPO_DEVICE void store(int64_t i, const float (&mean)[N], const float (&square)[N]) const {
+    store_pack(m + i, mean);
+    store_pack(v + i, square);
+  }
+};
+
+/// Bfloat16, rounded as `RoundedWeights` are.
+struct HalfMoments {
+  static constexpr int kPerThread = 8;
+  uint16_t *m, *v;
+  Draws draws;
+
+  bool packed() const {
+    return aligned<kPerThread>(m) && aligned<kPerThread>(v) && draws.packed<kPerThread>();
+  }
+  template <int N>
+  SRPO_DEVICE void load(float (&mean)[N], float (&square)[N], int64_t i) const {
+    load_upper(mean, m + i);
+    load_upper(square, v + i);
+  }
+  template <int N>
+  SRPO_DEVICE void store(int64_t i, const float (&mean)[N], const float (&square)[N]) const {
+    uint32_t random[N];
+    draws.halves(random, i, 0);
+    store_rounded(m + i, mean, random);
+    draws.halves(random, i, 1);
+    store_rounded(v + i, square, random);
+  }
+};
+
+template <int N>
+SRPO_DEVICE void update(float (&w)[N], float (&mean)[N], float (&square)[N], const float (&grad)[N],
+                        const Numbers& numbers) {
+  for (int j = 0; j < N; ++j) {
+    const float g = product(grad[j], numbers.clip);
+    w[j] = product(w[j], numbers.decay);
+    mean[j] += product(g - mean[j], numbers.beta1_rest);
+    square[j] = product(square[j], numbers.beta2) + product(product(g, numbers.beta2_rest), g);
+    const float below = sqrtf(square[j]) / numbers.root + numbers.eps;
+    w[j] -= product(numbers.step_size, mean[j] / below);
+  }
+}
+
+template <typename Weights, typename Moments, typename G>
+__global__ void adamw_step_kernel(Weights weights, Moments moments, const G* grad,
                                   const Numbers* all, int64_t n, bool packed) {
   const Numbers numbers = *all;
   if (!numbers.finite) return;
-  map<kPack<float>>(n, packed, [=]<int N>(int64_t i) {
+  map<Moments::kPerThread>(n, packed, [=]<int N>(int64_t i) {
     float w[N], mean[N], square[N], g[N];
     weights.load(w, i);
-    load_pack(mean, m + i);
-    load_pack(square, v + i);
+    moments.load(mean, square, i);
     load_pack(g, grad + i);
-    for (int j = 0; j < N; ++j) {
-      g[j] = product(g[j], numbers.clip);
-      w[j] = product(w[j], numbers.decay);
-      mean[j] += product(g[j] - mean[j], numbers.beta1_rest);
-      square[j] =
-          product(square[j], numbers.beta2) + product(product(g[j], numbers.beta2_rest), g[j]);
-      const float below = sqrtf(square[j]) / numbers.root + numbers.eps;
-      w[j] -= product(numbers.step_size, mean[j] / below);
-    }
+    update(w, mean, square, g, numbers);
     weights.store(i, w);
-    store_pack(m + i, mean);
-    store_pack(v + i, square);
+    moments.store(i, mean, square);
+  });
+}
+
+constexpr int kByteThreads = 256;
+constexpr int kPerLane = kMomentBlock / kWarp;
+
+/// Codes of 8 bits, a warp a block of theirs (cpp/ops/update/moments.h).
+struct ByteMoments {
+  uint8_t *m, *v;
+  uint8_t *m_scale, *v_scale;
+  Draws draws;
+};
+
+/// The exponent of a block, from what each lane has of it.
+SRPO_DEVICE uint32_t exponent_of(const float (&values)[kPerLane]) {
+  uint32_t largest = 0;
+  for (const float value : values) {
+    const uint32_t magnitude = bits_as<uint32_t>(value) & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return moment_exponent(warp_max(largest));
+}
+
+template <typename Weights, typename G>
+__global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, const G* grad,
+                                        const Numbers* all, int64_t n, bool packed) {
+  const Numbers numbers = *all;
+  const int64_t block = int64_t{blockIdx.x} * (kByteThreads / kWarp) + threadIdx.x / kWarp;
+  if (!numbers.finite || block * kMomentBlock >= n) return;
+  const int64_t i = block * kMomentBlock + lane() * kPerLane;
+  const bool whole = packed && i + kPerLane <= n;
+  const auto& [m, v, m_scale, v_scale, draws] = moments;
+
+  float w[kPerLane] = {}, mean[kPerLane] = {}, square[kPerLane] = {}, g[kPerLane] = {};
+  uint8_t codes[2][kPerLane] = {};
+  const auto each = [&](const auto& f) {
+    for (int j = 0; j < kPerLane; ++j)
+      if (i + j < n) f(j);
+  };
+  if (whole) {
+    weights.load(w, i);
+    load_pack(g, grad + i);
+    const auto some = *reinterpret_cast<const Pack<uint8_t, kPerLane>*>(m + i);
+    const auto others = *reinterpret_cast<const Pack<uint8_t, kPerLane>*>(v + i);
+    for (int j = 0; j < kPerLane; ++j) codes[0][j] = some.value[j], codes[1][j] = others.value[j];
+  } else {
+    each([&](int j) {
+      float one[1];
+      weights.load(one, i + j);
+      w[j] = one[0];
+      g[j] = float(grad[i + j]);
+      codes[0][j] = m[i + j];
+      codes[1][j] = v[i + j];
+    });
+  }
+  const uint32_t m_before = moment_exponent_of(m_scale[block]);
+  const uint32_t v_before = moment_exponent_of(v_scale[block]);
+  for (int j = 0; j < kPerLane; ++j) {
+    mean[j] = decode_first_moment(codes[0][j], m_before);
+    square[j] = decode_second_moment(codes[1][j], v_before);
+  }
+  update(w, mean, square, g, numbers);
+
+  const uint32_t m_after = exponent_of(mean), v_after = exponent_of(square);
+  uint32_t random[kPerLane];
+  draws.halves(random, i, 0);
+  for (int j = 0; j < kPerLane; ++j) codes[0][j] = encode_first_moment(mean[j], m_after, random[j]);
+  draws.halves(random, i, 1);
+  for (int j = 0; j < kPerLane; ++j)
+    codes[1][j] = encode_second_moment(square[j], v_after, random[j]);
+  if (whole) {
+    weights.store(i, w);
+    Pack<uint8_t, kPerLane> some, others;
+    for (int j = 0; j < kPerLane; ++j) some.value[j] = codes[0][j], others.value[j] = codes[1][j];
+    *reinterpret_cast<Pack<uint8_t, kPerLane>*>(m + i) = some;
+    *reinterpret_cast<Pack<uint8_t, kPerLane>*>(v + i) = others;
+  } else {
+    each([&](int j) {
+      const float one[1] = {w[j]};
+      weights.store(i + j, one);
+      m[i + j] = codes[0][j];
+      v[i + j] = codes[1][j];
+    });
+  }
+  if (lane() == 0) {
+    m_scale[block] = static_cast<uint8_t>(m_after);
+    v_scale[block] = static_cast<uint8_t>(v_after);
+  }
+}
+
+Draws draws_of(const StochasticRounding& rounding, int64_t step) {
+  return {
+      .seed = {static_cast<uint32_t>(rounding.seed), static_cast<uint32_t>(rounding.seed >> 32)},
+      .purpose = rounding.purpose,
+      .step = static_cast<uint32_t>(step),
+      .offset = rounding.offset};
+}
+
+template <typename Weights, typename Moments>
+void update(const AdamwStep& op, const Weights& weights, const Moments& moments,
+            const Numbers* numbers, Stream& stream) {
+  constexpr int N = Moments::kPerThread;
+  const int64_t n = op.weights.numel();
+  visit_float(op.grad.dtype, [&]<typename G>() {
+    const G* grad = op.grad.data<G>();
+    const bool packed = weights.template packed<N>() && moments.packed() && aligned<N>(grad);
+    launch(adamw_step_kernel<Weights, Moments, G>, map_config<N>(n, stream), weights, moments, grad,
+           numbers, n, packed);
   });
 }
 
 template <typename Weights>
-void update(const AdamwStep& op, const Weights& weights, const Numbers* numbers, Stream& stream) {
-  auto *m = op.m.data<float>(), *v = op.v.data<float>();
+void update_bytes(const AdamwStep& op, const Weights& weights, const Numbers* numbers,
+                  Stream& stream) {
+  const ByteMoments moments = {.m = op.m.data<uint8_t>(),
+                               .v = op.v.data<uint8_t>(),
+                               .m_scale = op.m_scale.data<uint8_t>(),
+                               .v_scale = op.v_scale.data<uint8_t>(),
+                               .draws = draws_of(*op.moment_rounding, op.step)};
   const int64_t n = op.weights.numel();
   visit_float(op.grad.dtype, [&]<typename G>() {
-    const bool packed =
-        weights.packed() && packs<float>(m) && packs<float>(v) && packs<float>(op.grad.pointer);
-    launch(adamw_step_kernel<Weights, G>, map_config<kPack<float>>(n, stream), weights, m, v,
-           op.grad.data<G>(), numbers, n, packed);
+    const G* grad = op.grad.data<G>();
+    const bool packed = weights.template packed<kPerLane>() && aligned<kPerLane>(grad) &&
+                        aligned<kPerLane>(moments.m) && aligned<kPerLane>(moments.v);
+    launch(adamw_step_bytes_kernel<Weights, G>,
+           {.grid = ceil_div(n, kMomentBlock * (kByteThreads / kWarp)),
+            .block = kByteThreads,
+            .stream = stream},
+           weights, moments, grad, numbers, n, packed);
   });
+}
+
+template <typename Weights>
+void update_moments(const AdamwStep& op, const Weights& weights, const Numbers* numbers,
+                    Stream& stream) {
+  switch (op.m.dtype) {
+    case DType::kUInt8:
+      return update_bytes(op, weights, numbers, stream);
+    case DType::kBFloat16:
+      return update(op, weights,
+                    HalfMoments{op.m.data<uint16_t>(), op.v.data<uint16_t>(),
+                                draws_of(*op.moment_rounding, op.step)},
+                    numbers, stream);
+    default:
+      return update(op, weights, FloatMoments{op.m.data<float>(), op.v.data<float>()}, numbers,
+                    stream);
+  }
 }
 
 }  // namespace
@@ -140,19 +351,13 @@ void adamw_step(const AdamwStep& op, Stream& stream) {
          op.grad_norm.data<float>(), op.skipped.data<int32_t>(), given, op.step, op.lr, op.beta1,
          op.beta2, op.max_norm);
   if (op.weights.dtype == DType::kFloat32)
-    update(op, FullWeights{op.weights.data<float>()}, numbers, stream);
+    update_moments(op, FullWeights{op.weights.data<float>()}, numbers, stream);
   else if (op.rounding)
-    update(op,
-           RoundedWeights{.weights = op.weights.data<uint16_t>(),
-                          .seed = {static_cast<uint32_t>(op.rounding->seed),
-                                   static_cast<uint32_t>(op.rounding->seed >> 32)},
-                          .purpose = op.rounding->purpose,
-                          .step = static_cast<uint32_t>(op.step),
-                          .offset = op.rounding->offset},
-           numbers, stream);
+    update_moments(op, RoundedWeights{op.weights.data<uint16_t>(), draws_of(*op.rounding, op.step)},
+                   numbers, stream);
   else
-    update(op, SplitWeights{op.weights.data<uint16_t>(), op.remainder.data<uint16_t>()}, numbers,
-           stream);
+    update_moments(op, SplitWeights{op.weights.data<uint16_t>(), op.remainder.data<uint16_t>()},
+                   numbers, stream);
 }
 
 }  // namespace srpo::cuda

@@ -23,7 +23,8 @@ template <typename Weights>
 void update(const EmaUpdate& op, const Weights& weights, Stream& stream) {
   auto* ema = op.ema.data<float>();
   launch(ema_update_kernel<Weights>, map_config<kPack<float>>(op.ema.numel(), stream), ema, weights,
-         op.ema.numel(), packs<float>(ema) && weights.packed(), static_cast<float>(1 - op.decay));
+         op.ema.numel(), packs<float>(ema) && weights.template packed<kPack<float>>(),
+         static_cast<float>(1 - op.decay));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ __global__ void master_kernel(To to, From from, int64_t n, bool packed) {
 template <typename To, typename From>
 void convert(const To& to, const From& from, int64_t n, Stream& stream) {
   launch(master_kernel<To, From>, map_config<kPack<float>>(n, stream), to, from, n,
-         to.packed() && from.packed());
+         to.template packed<kPack<float>>() && from.template packed<kPack<float>>());
 }
 
 }  // namespace

@@ -16,11 +16,20 @@ SRPO_DEVICE Pack<uint16_t, N> load_halves(const uint16_t* from) {
   return *reinterpret_cast<const Pack<uint16_t, N>*>(from);
 }
 
+/// Whether N elements of T at a time can be read from the pointer on.
+template <int N, typename T>
+bool aligned(const T* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % sizeof(Pack<T, N>) == 0;
+}
+
 /// Weights that are float32.
 struct FullWeights {
   float* weights;
 
-  bool packed() const { return packs<float>(weights); }
+  template <int N>
+  bool packed() const {
+    return aligned<N>(weights);
+  }
   template <int N>
   SRPO_DEVICE void load(float (&w)[N], int64_t i) const {
     load_pack(w, weights + i);
@@ -35,7 +44,10 @@ struct FullWeights {
 struct SplitWeights {
   uint16_t *weights, *remainder;
 
-  bool packed() const { return packs<float>(weights) && packs<float>(remainder); }
+  template <int N>
+  bool packed() const {
+    return aligned<N>(weights) && aligned<N>(remainder);
+  }
   template <int N>
   SRPO_DEVICE void load(float (&w)[N], int64_t i) const {
     const auto upper = load_halves<N>(weights + i), lower = load_halves<N>(remainder + i);

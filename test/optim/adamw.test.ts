@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { cast } from "../../ts/ops/index.js";
 import { ParameterSet } from "../../ts/nn/parameter_set.js";
-import { AdamW } from "../../ts/optim/adamw.js";
+import { AdamW, momentForms } from "../../ts/optim/adamw.js";
 import { clipGradNorm, gradNorm } from "../../ts/optim/clip.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../../ts/tensor/tensor.js";
 import { forEachDevice, memoryInUse, randn, refuses } from "../support/index.js";
 
 const n = 1003;
+const layouts = (["remainder", "stochastic"] as const).flatMap((rounding) =>
+  momentForms.map((moments) => [rounding, moments] as const),
+);
 
 async function bytes(state: Record<string, Tensor>): Promise<string> {
   const all = [];
@@ -46,9 +49,9 @@ forEachDevice("AdamW", (test, device) => {
     assert.equal(a.steps, 4);
   });
 
-  for (const rounding of ["remainder", "stochastic"] as const)
-    test(`two shards are updated as the whole, ${rounding}`, async () => {
-      const options = { lr: 1e-3, rounding, seed: 7n };
+  for (const [rounding, moments] of layouts)
+    test(`two shards are updated as the whole, ${rounding}, ${moments} moments`, async () => {
+      const options = { lr: 1e-3, rounding, moments, seed: 7n };
       const [whole, cut] = [model("bfloat16"), model("bfloat16")];
       const through = new AdamW(whole, options);
       const shards = [0, 512].map((first) => {
@@ -68,17 +71,22 @@ forEachDevice("AdamW", (test, device) => {
       assert.deepEqual(parts.map((part) => [...part]).flat(), [...(await through.m.read())]);
     });
 
-  for (const dtype of ["float32", "bfloat16"] as const)
-    test(`${dtype}: resumed training goes on to the bit`, async () => {
+  for (const [dtype, rounding, moments] of [
+    ["float32", "remainder", "float32"] as const,
+    ["float32", "remainder", "8bit"] as const,
+    ...layouts.map((layout) => ["bfloat16", ...layout] as const),
+  ])
+    test(`${dtype}, ${rounding}, ${moments} moments: resumed training goes on to the bit`, async () => {
+      const options = { rounding, moments, seed: 9n };
       const whole = model(dtype);
-      const through = new AdamW(whole);
+      const through = new AdamW(whole, options);
       run(whole, through, [1, 2, 3, 4, 5]);
 
       const first = model(dtype);
-      const before = new AdamW(first);
+      const before = new AdamW(first, options);
       run(first, before, [1, 2]);
       const second = model(dtype);
-      const after = new AdamW(second);
+      const after = new AdamW(second, options);
       second.weights.copyFrom(first.weights);
       await after.loadState(before.state());
       run(second, after, [3, 4, 5]);
@@ -163,6 +171,15 @@ forEachDevice("AdamW", (test, device) => {
     for (let i = 0; i < 20; ++i) await step();
     assert.equal(await memoryInUse(device), before);
     adamw.dispose();
+  });
+
+  test("a state of other moments is refused", async () => {
+    const other = new AdamW(model("bfloat16"), { moments: "8bit" });
+    const mine = new AdamW(model("bfloat16"), { moments: "bfloat16" });
+    await assert.rejects(mine.loadState(other.state()), {
+      code: "ERR_DTYPE",
+      message: "AdamW: m: expected bfloat16 [1003], got uint8 [1003]",
+    });
   });
 
   test("a frozen model, and a state that is not its own, are refused", async () => {

@@ -71,7 +71,7 @@ test("optimizer states are those of kernels.md 3.2", () => {
   const base: Layout = {
     weightBytes: 2,
     master: "fp32",
-    moments: "fp32",
+    moments: "float32",
     gradients: "fp32",
     factored: false,
     sharding: "none",
@@ -93,7 +93,7 @@ test("optimizer states are those of kernels.md 3.2", () => {
     [{ gradients: "bf16" }, [190, 184, 59.0, 44.6, 45.6, 29.0, 23.8, 6.0]],
     [{ master: "remainder", gradients: "bf16" }, [167, 160, 56.0, 41.7, 44.8, 28.3, 20.8, 5.2]],
     [
-      { master: "remainder", moments: "bf16", gradients: "bf16" },
+      { master: "remainder", moments: "bfloat16", gradients: "bf16" },
       [119, 112.5, 50.0, 35.7, 43.3, 26.8, 14.9, 3.7],
     ],
     [
@@ -190,8 +190,12 @@ test("what is called measured stands in the bench's file", () => {
 test("what does not fit is answered with the nearest setting that does", () => {
   const { h200 } = { h200: request({ embeddings: "x" }, "h200") };
   assert.equal(planOf(h200).fits, false);
-  const { today, later } = nearestThatFits(h200);
-  assert.equal(today, undefined, "16 or 14 bytes a weight are more than 150.8 GB");
+  const { today } = nearestThatFits(h200);
+  assert.ok(today!.plan.fits);
+  assert.deepEqual(today!.changes, ["--moments bfloat16", "--rounding stochastic"]);
+
+  const { today: none, later } = nearestThatFits(request({ embeddings: "x" }, "h100"));
+  assert.equal(none, undefined, "8 bytes a weight are more than 85.5 GB");
   assert.ok(later!.plan.fits);
   assert.ok(later!.plan.missing.length > 1, "what is not there yet is named");
 
@@ -216,7 +220,7 @@ test("LoRA trains little and keeps the base's weights", () => {
   assert.ok(fewer.bytes < planOf(request({ loraRank: 32 }, "h20")).bytes);
 });
 
-test("every method has counts, and 8-bit moments are said not to be there", () => {
+test("every method has counts, and moments take what they are said to", () => {
   for (const method of trainSchema.method.choices) {
     const config = trainConfig([{ name: "test", values: { method } }]);
     const counts = methodCounts(config);
@@ -225,8 +229,10 @@ test("every method has counts, and 8-bit moments are said not to be there", () =
       method,
     );
   }
-  const plan = planOf(request({}, "h20", { layout: { moments: "8bit" } }));
-  assert.ok(plan.missing.includes("8bit moments"));
+  const moments = (form: "float32" | "bfloat16" | "8bit") =>
+    planOf(request({ moments: form }, "h20")).parts.find(({ name }) => name === "moments")!.bytes;
+  near(moments("bfloat16"), moments("float32") / 2, 1e-9, "bfloat16");
+  near(moments("8bit"), (moments("float32") / 4) * (257 / 256), 1e-9, "8bit");
   assert.equal(layoutOf(request({ precision: "f32" }, "cpu")).weightBytes, 4);
 });
 

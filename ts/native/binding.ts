@@ -452,6 +452,8 @@ export interface Binding {
     remainder: Handle | null,
     m: Handle,
     v: Handle,
+    mScale: Handle | null,
+    vScale: Handle | null,
     grad: Handle,
     gradNorm: Handle | null,
     skipped: Handle | null,
@@ -462,7 +464,12 @@ export interface Binding {
     weightDecay: number,
     maxGradNorm: number,
     step: number,
-    ...stochasticRounding: [] | [seed: bigint, purpose: number, offset: number]
+    seed?: bigint,
+    purpose?: number,
+    offset?: number,
+    momentSeed?: bigint,
+    momentPurpose?: number,
+    momentOffset?: number,
   ): void;
   emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
 

@@ -1,5 +1,12 @@
 import { SrpoError } from "../native/error.js";
-import { adamwStep, cast, countNonFinite, joinMaster, splitMaster } from "../ops/index.js";
+import {
+  adamwStep,
+  cast,
+  countNonFinite,
+  joinMaster,
+  momentBlock,
+  splitMaster,
+} from "../ops/index.js";
 import { release } from "../tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
@@ -15,9 +22,19 @@ export interface AdamWOptions {
    * down at random, right on average: 2 bytes a weight less.
    */
   rounding: "remainder" | "stochastic";
-  /** Of the stochastic rounding; default 0. */
+  /**
+   * How m and v are kept: exactly (default), in 2 bytes each, or in 1 with a scale for each block of 256.
+   * What is not float32 is rounded up or down at random too, right on average: a v that is rounded to
+   * nearest stands still, as it moves by a thousandth.
+   */
+  moments: MomentForm;
+  /** Of all that is rounded at random; default 0. */
   seed: bigint;
 }
+
+export const momentForms = ["float32", "bfloat16", "8bit"] as const;
+export type MomentForm = (typeof momentForms)[number];
+const momentDTypes = { float32: "float32", bfloat16: "bfloat16", "8bit": "uint8" } as const;
 
 /** SRPO's recipe (methods.md 2.1). */
 export const adamWDefaults: Readonly<AdamWOptions> = {
@@ -27,6 +44,7 @@ export const adamWDefaults: Readonly<AdamWOptions> = {
   eps: 1e-8,
   weightDecay: 1e-4,
   rounding: "remainder",
+  moments: "float32",
   seed: 0n,
 };
 
@@ -47,15 +65,19 @@ export interface AdamWStepOptions {
  * the float32 master that both make up, to the same bits as float32 weights would be: at the recipe's
  * rate of 5e-6 a weight rounded to nearest would not move at all.
  *
- * A step enqueues one op and waits for nothing. What it holds no scope frees; `dispose` does.
+ * A step enqueues one op and waits for nothing. What it holds no scope frees; `dispose` does. A shard of
+ * 8-bit moments begins at a multiple of `momentBlock`.
  *
  * @see `adamwStep` for the equations
  */
 export class AdamW {
   readonly options: Readonly<AdamWOptions>;
-  /** First and second moment, [n], float32. */
+  /** First and second moment, [n], float32, bfloat16 or uint8. */
   readonly m: Tensor;
   readonly v: Tensor;
+  /** [ceil(n / 256)], uint8: exponents of the blocks of 8-bit moments; undefined for others. */
+  readonly mScale: Tensor | undefined;
+  readonly vScale: Tensor | undefined;
   /** [n, 2], uint8: the masters' lower halves; undefined for float32 and stochastic ones. */
   readonly remainder: Tensor | undefined;
   /** [1], int32: updates left out because their norm was not finite. */
@@ -70,8 +92,14 @@ export class AdamW {
     const { device } = weights;
     this.#parameters = parameters;
     this.options = { ...adamWDefaults, ...options };
-    this.m = release(zeros(weights.shape, { device }));
-    this.v = release(zeros(weights.shape, { device }));
+    const { moments } = this.options;
+    const moment = () => release(zeros(weights.shape, { dtype: momentDTypes[moments], device }));
+    const scale = () =>
+      moments === "8bit"
+        ? release(zeros([Math.ceil(weights.size / momentBlock)], { dtype: "uint8", device }))
+        : undefined;
+    [this.m, this.v] = [moment(), moment()];
+    [this.mScale, this.vScale] = [scale(), scale()];
     this.remainder =
       weights.dtype === "bfloat16" && this.options.rounding === "remainder"
         ? release(zeros([weights.size, 2], { dtype: "uint8", device }))
@@ -91,15 +119,18 @@ export class AdamW {
   /** One update with the gradients as they are. */
   step({ lr = this.options.lr, gradNorm, maxGradNorm }: AdamWStepOptions = {}): void {
     if (gradNorm !== undefined) countNonFinite(this.skipped, gradNorm);
+    const { seed, moments } = this.options;
+    const random = { seed, offset: this.#parameters.first ?? 0 };
     adamwStep({
       weights: this.#parameters.weights,
       remainder: this.remainder,
-      stochastic: this.#isStochastic
-        ? { seed: this.options.seed, offset: this.#parameters.first ?? 0 }
-        : undefined,
+      stochastic: this.#isStochastic ? random : undefined,
       grad: gradientsOf(this.#parameters, "AdamW"),
       m: this.m,
       v: this.v,
+      mScale: this.mScale,
+      vScale: this.vScale,
+      momentRounding: moments === "float32" ? undefined : random,
       ...this.options,
       lr,
       gradNorm,
@@ -132,9 +163,16 @@ export class AdamW {
    * `step` ([1], int32).
    */
   state(): Record<string, Tensor> {
-    const { m, v, skipped, remainder } = this;
+    const { m, v, mScale, vScale, skipped, remainder } = this;
     const step = tensor([this.#steps], [1], { dtype: "int32" });
-    return { m, v, step, skipped, ...(remainder === undefined ? {} : { remainder }) };
+    return {
+      m,
+      v,
+      ...(mScale === undefined || vScale === undefined ? {} : { mScale, vScale }),
+      step,
+      skipped,
+      ...(remainder === undefined ? {} : { remainder }),
+    };
   }
 
   /**
@@ -162,6 +200,7 @@ export class AdamW {
   }
 
   dispose(): void {
-    for (const t of [this.m, this.v, this.skipped, this.remainder]) t?.dispose();
+    const { m, v, mScale, vScale, skipped, remainder } = this;
+    for (const t of [m, v, mScale, vScale, skipped, remainder]) t?.dispose();
   }
 }

@@ -8,8 +8,9 @@
 //   zero2     weights, 1/N of the rest
 //   zero3     1/N of everything
 
+import type { MomentForm } from "../optim/adamw.js";
+
 export const masters = ["fp32", "remainder", "none"] as const;
-export const momentForms = ["fp32", "bf16", "8bit"] as const;
 export const gradientForms = ["fp32", "bf16"] as const;
 export const shardings = ["none", "zero1", "zero2", "zero3"] as const;
 
@@ -18,7 +19,7 @@ export interface Layout {
   weightBytes: 2 | 4;
   /** Beside 16-bit weights: a float32 copy, the lower 16 bits of one, or nothing (stochastic rounding). */
   master: (typeof masters)[number];
-  moments: (typeof momentForms)[number];
+  moments: MomentForm;
   gradients: (typeof gradientForms)[number];
   /** Modulation gradients kept as rank-1 factors (kernels.md 2.3.2). */
   factored: boolean;
@@ -26,9 +27,9 @@ export interface Layout {
   ranks: number;
 }
 
-/** Bytes a weight. 8-bit moments have a float32 scale for each block of 256. */
+/** Bytes a weight. 8-bit moments have a byte for the exponent of each block of 256. */
 export const masterBytes = { fp32: 4, remainder: 2, none: 0 } as const;
-export const momentBytes = { fp32: 8, bf16: 4, "8bit": 2 * (1 + 4 / 256) } as const;
+export const momentBytes = { float32: 8, bfloat16: 4, "8bit": 2 * (1 + 1 / 256) } as const;
 export const gradientBytes = { fp32: 4, bf16: 2 } as const;
 
 /** Bytes on one rank of what a training step keeps of the weights between steps. */
@@ -71,13 +72,12 @@ export function updateBytes(layout: Layout, count: number): number {
 
 /** What of a layout this version does not have, in words; empty where it can be trained with today. */
 export function missingOf(layout: Layout): string[] {
-  const { master, moments, gradients, factored, sharding, ranks } = layout;
+  const { master, gradients, factored, sharding, ranks } = layout;
   return [
     ...(ranks > 1 || sharding !== "none" ? [`several ranks (${ranks}, sharding ${sharding})`] : []),
     ...(master === "fp32" && layout.weightBytes === 2
       ? ["float32 masters beside bf16 weights"]
       : []),
-    ...(moments === "fp32" ? [] : [`${moments} moments`]),
     ...(gradients === "fp32" ? [] : ["bf16 gradients"]),
     ...(factored ? ["factored modulation gradients"] : []),
   ];

@@ -17,6 +17,12 @@ const option =
       ? undefined
       : { ...request, config: { ...request.config, ...values } };
 
+/** Never back to more bits than are asked for. */
+const fewerBits =
+  (moments: "bfloat16" | "8bit"): Change["make"] =>
+  (request) =>
+    request.config.moments === "8bit" ? undefined : option({ moments })(request);
+
 const layout =
   (values: NonNullable<PlanRequest["layout"]>): Change["make"] =>
   (request) =>
@@ -60,14 +66,14 @@ const changes: readonly Change[] = [
   { says: "--recompute-vae", there: true, make: option({ recomputeVae: true }) },
   { says: "--recompute", there: true, make: option({ recompute: true }) },
   { says: "--ema 0", there: true, make: option({ ema: 0 }) },
+  { says: "--moments bfloat16", there: true, make: fewerBits("bfloat16") },
   { says: "--rounding stochastic", there: true, make: option({ rounding: "stochastic" }) },
+  { says: "--moments 8bit", there: true, make: fewerBits("8bit") },
   { says: "512 pixels a side", there: true, make: smaller },
   { says: "sharding zero1", there: false, make: sharded("zero1") },
   { says: "factored modulation gradients", there: false, make: layout({ factored: true }) },
   { says: "bf16 gradients", there: false, make: layout({ gradients: "bf16" }) },
   { says: "sharding zero2", there: false, make: sharded("zero2") },
-  { says: "bf16 moments", there: false, make: layout({ moments: "bf16" }) },
-  { says: "8-bit moments", there: false, make: layout({ moments: "8bit" }) },
   { says: "8 GPUs", there: false, make: gpus(8, 1) },
   { says: "32 GPUs on 4 nodes", there: false, make: gpus(8, 4) },
   { says: "sharding zero3", there: false, make: sharded("zero3") },

@@ -22,7 +22,7 @@ export interface Machine {
 
 /** How the weights are kept, where it is not as the run's own options say. */
 export type LayoutChoice = {
-  [K in "master" | "moments" | "gradients" | "factored" | "sharding"]?: Layout[K] | undefined;
+  [K in "master" | "gradients" | "factored" | "sharding"]?: Layout[K] | undefined;
 };
 
 export interface PlanRequest {
@@ -57,7 +57,7 @@ export function layoutOf({ config, machine, layout = {} }: PlanRequest): Layout 
   return {
     weightBytes,
     master: weightBytes === 4 ? "none" : exact,
-    moments: "fp32",
+    moments: config.moments,
     gradients: "fp32",
     factored: false,
     sharding: "none",

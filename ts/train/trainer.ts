@@ -84,7 +84,7 @@ export class Trainer {
         judge === undefined || evaluationEvery(config) === 0
           ? undefined
           : new Evaluations(config, judge, criterion, state);
-      const { lr, beta1, beta2, eps, weightDecay, rounding } = config;
+      const { lr, beta1, beta2, eps, weightDecay, rounding, moments } = config;
       const seed = BigInt(config.seed);
       const { model, trained, lora } = setup;
       optimizer = new AdamW(trained, {
@@ -94,6 +94,7 @@ export class Trainer {
         eps,
         weightDecay,
         rounding,
+        moments,
         seed,
       });
       // A resumed run has its masters in its state; a LoRA begins as it is.

@@ -14,8 +14,8 @@
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/random/random_fill_kernels.h"
 #include "cpp/cpu/update/adamw_step_kernels.h"
-#include "cpp/cpu/visit.h"
 #include "cpp/ops/update/clip.h"
+#include "cpp/ops/update/moments.h"
 
 namespace srpo::cpu {
 namespace {
@@ -28,29 +28,27 @@ double power(double base, int64_t n) {
   return result;
 }
 
-/// Calls f(first, count, random halves) on runs of [begin, end), each with the draws of 16 counters at
-/// most: those of 128 elements.
-template <typename F>
-void with_random_halves(const AdamwStep& op, int64_t begin, int64_t end, const F& f) {
+constexpr int64_t kDrawn = 128;  // elements of 16 counters, which are drawn at once
+constexpr int64_t kPiece = kMomentBlock;
+
+/// Random halves of [element, element + n) of all parameters, n at most kPiece: into `halves`, from where
+/// it returns the first.
+const uint16_t* draw(uint16_t (&halves)[kPiece + kDrawn], const StochasticRounding& rounding,
+                     int64_t step, uint32_t sample, int64_t first, int64_t n) {
   static const RandomFillKernels& best =
       best_of(random_fill_generic, random_fill_avx2, random_fill_avx512);
-  constexpr int64_t kDrawn = 128;
-  const StochasticRounding& rounding = *op.rounding;
   const RandomKey key = {
       .seed = {static_cast<uint32_t>(rounding.seed), static_cast<uint32_t>(rounding.seed >> 32)},
       .purpose = rounding.purpose,
-      .step = static_cast<uint32_t>(op.step),
-      .sample = 0};
-  uint32_t words[kDrawn / 2];
-  uint16_t halves[kDrawn];
-  for (int64_t at = begin; at < end;) {
-    const int64_t element = rounding.offset + at, into = element % kDrawn;
-    const int64_t count = std::min(kDrawn - into, end - at);
-    best.bits(words, key, static_cast<uint32_t>((element - into) / 8));
-    std::memcpy(halves, words, sizeof halves);  // little-endian: the lower half first
-    f(at, count, halves + into);
-    at += count;
+      .step = static_cast<uint32_t>(step),
+      .sample = sample};
+  const int64_t element = rounding.offset + first, into = element % kDrawn;
+  for (int64_t at = 0; at < into + n; at += kDrawn) {
+    uint32_t words[kDrawn / 2];
+    best.bits(words, key, static_cast<uint32_t>((element - into + at) / 8));
+    std::memcpy(halves + at, words, sizeof words);  // little-endian: the lower half first
   }
+  return halves + into;
 }
 
 AdamwNumbers numbers_of(const AdamwStep& op) {
@@ -75,29 +73,39 @@ void adamw_step(const AdamwStep& op, Stream&) {
   if (op.grad_norm && !std::isfinite(*op.grad_norm.data<float>())) return;
   const AdamwTables& tables = best_of(adamw_generic, adamw_avx2, adamw_avx512);
   const AdamwNumbers numbers = numbers_of(op);
-  visit_bits(op.grad.dtype, [&]<typename G>() {
-    const AdamwKernels<G>& kernels = [&]() -> const auto& {
-      if constexpr (sizeof(G) == 4)
-        return tables.f32;
-      else
-        return tables.bf16;
-    }();
-    float *m = op.m.data<float>(), *v = op.v.data<float>();
-    const G* grad = op.grad.data<G>();
-    parallel_ranges(op.weights.numel(), 16384, [&](int64_t begin, int64_t end) {
-      const int64_t n = end - begin;
-      if (op.weights.dtype == DType::kFloat32)
-        kernels.full(op.weights.data<float>() + begin, m + begin, v + begin, grad + begin, n,
-                     numbers);
-      else if (op.rounding)
-        with_random_halves(op, begin, end, [&](int64_t at, int64_t count, const uint16_t* random) {
-          kernels.rounded(op.weights.data<uint16_t>() + at, random, m + at, v + at, grad + at,
-                          count, numbers);
-        });
-      else
-        kernels.halves(op.weights.data<uint16_t>() + begin, op.remainder.data<uint16_t>() + begin,
-                       m + begin, v + begin, grad + begin, n, numbers);
-    });
+  const WeightForm weights = op.weights.dtype == DType::kFloat32 ? kFullWeights
+                             : op.rounding                       ? kRoundedWeights
+                                                                 : kSplitWeights;
+  const MomentForm moments = op.m.dtype == DType::kFloat32    ? kFloatMoments
+                             : op.m.dtype == DType::kBFloat16 ? kHalfMoments
+                                                              : kByteMoments;
+  const AdamwKernel kernel = tables.step[weights][moments][op.grad.dtype == DType::kBFloat16];
+  const auto at = [](const TensorView& t, int64_t i) {
+    return t.data<uint8_t>() + i * static_cast<int64_t>(size_of(t.dtype));
+  };
+  const auto run = [&](int64_t begin, int64_t n) {
+    uint16_t for_w[kPiece + kDrawn], for_m[kPiece + kDrawn], for_v[kPiece + kDrawn];
+    AdamwRun run = {.w = at(op.weights, begin),
+                    .m = at(op.m, begin),
+                    .v = at(op.v, begin),
+                    .grad = at(op.grad, begin),
+                    .n = n};
+    if (op.remainder) run.remainder = op.remainder.data<uint16_t>() + begin;
+    if (moments == kByteMoments) {
+      run.m_scale = op.m_scale.data<uint8_t>() + begin / kMomentBlock;
+      run.v_scale = op.v_scale.data<uint8_t>() + begin / kMomentBlock;
+    }
+    if (op.rounding) run.random_w = draw(for_w, *op.rounding, op.step, 0, begin, n);
+    if (op.moment_rounding) {
+      run.random_m = draw(for_m, *op.moment_rounding, op.step, 0, begin, n);
+      run.random_v = draw(for_v, *op.moment_rounding, op.step, 1, begin, n);
+    }
+    kernel(run, numbers);
+  };
+  parallel_ranges(op.weights.numel(), 16384, [&](int64_t begin, int64_t end) {
+    const int64_t piece = op.rounding || op.moment_rounding ? kPiece : end - begin;
+    for (int64_t first = begin; first < end; first += piece)
+      run(first, std::min(piece, end - first));
   });
 }
 

@@ -15,20 +15,25 @@ struct AdamwNumbers {
   float eps;         //
 };
 
-/// n elements in place; G is the gradient's type, float or the bits of a bfloat16.
-template <typename G>
-struct AdamwKernels {
-  void (*full)(float* w, float* m, float* v, const G* grad, int64_t n, const AdamwNumbers& numbers);
-  void (*halves)(uint16_t* w, uint16_t* remainder, float* m, float* v, const G* grad, int64_t n,
-                 const AdamwNumbers& numbers);
-  /// Rounded with `random`, 16 bits an element.
-  void (*rounded)(uint16_t* w, const uint16_t* random, float* m, float* v, const G* grad, int64_t n,
-                  const AdamwNumbers& numbers);
+/// n elements, in place. What a form does not have is null.
+struct AdamwRun {
+  void* w;                     // float, or the bits of bfloat16
+  uint16_t* remainder;         // split weights
+  void *m, *v;                 // float, the bits of bfloat16, or codes of 8 bits
+  uint8_t *m_scale, *v_scale;  // of codes: one block, that of the run (cpp/ops/update/moments.h)
+  const void* grad;
+  const uint16_t *random_w, *random_m, *random_v;  // 16 bits an element for what is rounded by them
+  int64_t n;                                       // with codes at most a block
 };
 
+using AdamwKernel = void (*)(const AdamwRun& run, const AdamwNumbers& numbers);
+
+/// How weights are kept, and moments.
+enum WeightForm { kFullWeights, kSplitWeights, kRoundedWeights };
+enum MomentForm { kFloatMoments, kHalfMoments, kByteMoments };
+
 struct AdamwTables {
-  AdamwKernels<float> f32;
-  AdamwKernels<uint16_t> bf16;
+  AdamwKernel step[3][3][2];  // by WeightForm, MomentForm, and whether gradients are bfloat16
   /// ema += rest * (w - ema), of float32 weights or of the master of bfloat16 ones.
   void (*ema_full)(float* ema, const float* w, float rest, int64_t n);
   void (*ema_halves)(float* ema, const uint16_t* w, const uint16_t* remainder, float rest,

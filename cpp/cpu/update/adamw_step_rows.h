@@ -1,5 +1,6 @@
 // AdamW and the moving average over runs of elements, for whatever target the including file has set.
 // Nothing is contracted: float32 weights, split masters and every instruction set get the same bits.
+// What is kept in fewer bits is as cpp/ops/update/master.h and moments.h have it, sixteen at a time.
 #pragma GCC optimize("fp-contract=off")
 
 #include "cpp/cpu/update/adamw_step_kernels.h"
@@ -8,6 +9,9 @@
 namespace {
 
 using srpo::cpu::AdamwNumbers;
+using srpo::cpu::AdamwRun;
+
+using u8x16 = uint8_t __attribute__((vector_size(16)));
 
 SRPO_INLINE f32x16 square_root(f32x16 x) {
   float a[16];
@@ -49,29 +53,6 @@ SRPO_INLINE void split(uint16_t* w, uint16_t* remainder, int64_t i, f32x16 maste
   store_bits(remainder, i, bits, n);
 }
 
-template <typename G>
-void full(float* w, float* m, float* v, const G* grad, int64_t n, const AdamwNumbers& numbers) {
-  for_each_16(n, [&](int64_t i, int64_t count) {
-    Element e = {load_at(w, i, count), load_at(m, i, count), load_at(v, i, count)};
-    update(e, load_at(grad, i, count), numbers);
-    store_at(w, i, e.w, count);
-    store_at(m, i, e.m, count);
-    store_at(v, i, e.v, count);
-  });
-}
-
-template <typename G>
-void halves(uint16_t* w, uint16_t* remainder, float* m, float* v, const G* grad, int64_t n,
-            const AdamwNumbers& numbers) {
-  for_each_16(n, [&](int64_t i, int64_t count) {
-    Element e = {join(w, remainder, i, count), load_at(m, i, count), load_at(v, i, count)};
-    update(e, load_at(grad, i, count), numbers);
-    split(w, remainder, i, e.w, count);
-    store_at(m, i, e.m, count);
-    store_at(v, i, e.v, count);
-  });
-}
-
 /// The upper half of bits + random; what is not finite stays.
 SRPO_INLINE u32x16 round_with(f32x16 w, u32x16 random) {
   const u32x16 bits = (u32x16)w;
@@ -79,15 +60,140 @@ SRPO_INLINE u32x16 round_with(f32x16 w, u32x16 random) {
   return (bits + (random & finite)) >> 16;
 }
 
-template <typename G>
-void rounded(uint16_t* w, const uint16_t* random, float* m, float* v, const G* grad, int64_t n,
-             const AdamwNumbers& numbers) {
-  for_each_16(n, [&](int64_t i, int64_t count) {
-    Element e = {load_at(w, i, count), load_at(m, i, count), load_at(v, i, count)};
-    update(e, load_at(grad, i, count), numbers);
-    store_bits(w, i, round_with(e.w, load_bits(random, i, count)), count);
-    store_at(m, i, e.m, count);
-    store_at(v, i, e.v, count);
+struct FullWeights {
+  SRPO_INLINE static f32x16 get(const AdamwRun& run, int64_t i, int64_t n) {
+    return load_at(static_cast<const float*>(run.w), i, n);
+  }
+  SRPO_INLINE static void put(const AdamwRun& run, int64_t i, f32x16 w, int64_t n) {
+    store_at(static_cast<float*>(run.w), i, w, n);
+  }
+};
+struct SplitWeights {
+  SRPO_INLINE static f32x16 get(const AdamwRun& run, int64_t i, int64_t n) {
+    return join(static_cast<const uint16_t*>(run.w), run.remainder, i, n);
+  }
+  SRPO_INLINE static void put(const AdamwRun& run, int64_t i, f32x16 w, int64_t n) {
+    split(static_cast<uint16_t*>(run.w), run.remainder, i, w, n);
+  }
+};
+struct RoundedWeights {
+  SRPO_INLINE static f32x16 get(const AdamwRun& run, int64_t i, int64_t n) {
+    return load_at(static_cast<const bf16_bits*>(run.w), i, n);
+  }
+  SRPO_INLINE static void put(const AdamwRun& run, int64_t i, f32x16 w, int64_t n) {
+    store_bits(static_cast<uint16_t*>(run.w), i, round_with(w, load_bits(run.random_w, i, n)), n);
+  }
+};
+
+template <typename Weights, typename G>
+SRPO_INLINE void update_at(const AdamwRun& run, int64_t i, int64_t n, Element& e,
+                           const AdamwNumbers& numbers) {
+  e.w = Weights::get(run, i, n);
+  update(e, load_at(static_cast<const G*>(run.grad), i, n), numbers);
+  Weights::put(run, i, e.w, n);
+}
+
+template <typename Weights, typename G>
+void float_moments(const AdamwRun& run, const AdamwNumbers& numbers) {
+  auto *m = static_cast<float*>(run.m), *v = static_cast<float*>(run.v);
+  for_each_16(run.n, [&](int64_t i, int64_t n) {
+    Element e = {{}, load_at(m, i, n), load_at(v, i, n)};
+    update_at<Weights, G>(run, i, n, e, numbers);
+    store_at(m, i, e.m, n);
+    store_at(v, i, e.v, n);
+  });
+}
+
+template <typename Weights, typename G>
+void half_moments(const AdamwRun& run, const AdamwNumbers& numbers) {
+  auto *m = static_cast<uint16_t*>(run.m), *v = static_cast<uint16_t*>(run.v);
+  for_each_16(run.n, [&](int64_t i, int64_t n) {
+    Element e = {{}, load_at(m, i, n), load_at(v, i, n)};
+    update_at<Weights, G>(run, i, n, e, numbers);
+    store_bits(m, i, round_with(e.m, load_bits(run.random_m, i, n)), n);
+    store_bits(v, i, round_with(e.v, load_bits(run.random_v, i, n)), n);
+  });
+}
+
+SRPO_INLINE u32x16 load_codes(const uint8_t* p, int64_t i, int64_t n) {
+  u8x16 codes = {};
+  std::memcpy(&codes, p + i, static_cast<size_t>(n));
+  return __builtin_convertvector(codes, u32x16);
+}
+SRPO_INLINE void store_codes(uint8_t* p, int64_t i, u32x16 codes, int64_t n) {
+  const u8x16 bytes = __builtin_convertvector(codes, u8x16);
+  std::memcpy(p + i, &bytes, static_cast<size_t>(n));
+}
+SRPO_INLINE f32x16 float_of(u32x16 bits) {
+  return (f32x16)bits;
+}
+SRPO_INLINE float float_of(uint32_t bits) {
+  return __builtin_bit_cast(float, bits);
+}
+
+SRPO_INLINE f32x16 decode_first(u32x16 codes, uint32_t exponent) {
+  const u32x16 low = codes & 0x7fu;
+  const f32x16 eighths = __builtin_convertvector((i32x16)low, f32x16);
+  const u32x16 small = (u32x16)(eighths * float_of((exponent - 17) << 23));
+  const u32x16 magnitude = low >= 8 ? (low + (8 * exponent - 120)) << 20 : small;
+  return float_of(magnitude | (codes & 0x80u) << 24);
+}
+SRPO_INLINE f32x16 decode_second(u32x16 codes, uint32_t exponent) {
+  return float_of(codes == 0 ? codes : (codes + (8 * exponent - 248)) << 20);
+}
+
+SRPO_INLINE u32x16 upper_12(u32x16 magnitude, u32x16 random) {
+  return (magnitude >= 0x7f800000u ? magnitude : magnitude + (random << 4)) >> 20;
+}
+SRPO_INLINE u32x16 encode_first(f32x16 m, uint32_t exponent, u32x16 random) {
+  const u32x16 bits = (u32x16)m, magnitude = bits & 0x7fffffffu;
+  const u32x16 normal = upper_12(magnitude, random) + (120 - 8 * exponent);
+  const f32x16 eighths = float_of(magnitude) * float_of((271 - exponent) << 23) +
+                         __builtin_convertvector((i32x16)random, f32x16) * 0x1p-16f;
+  const u32x16 small = (u32x16) __builtin_convertvector(eighths, i32x16);
+  return (magnitude >= (exponent - 14) << 23 ? normal : small) | ((bits >> 24) & 0x80u);
+}
+SRPO_INLINE u32x16 encode_second(f32x16 v, uint32_t exponent, u32x16 random) {
+  const u32x16 magnitude = (u32x16)v & 0x7fffffffu;
+  const i32x16 code = (i32x16)(upper_12(magnitude, random) + (248 - 8 * exponent));
+  const u32x16 positive = (u32x16)(code < 1 ? i32x16{} + 1 : code);
+  return magnitude == 0 ? u32x16{} : positive;
+}
+
+/// moment_exponent of cpp/ops/update/moments.h, of a run's magnitudes.
+SRPO_INLINE uint32_t exponent_of(const f32x16* values, int64_t n) {
+  u32x16 largest = {};
+  for (int64_t i = 0; i < n; i += 16) {
+    const u32x16 magnitude = (u32x16)values[i / 16] & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  uint32_t most = 0;
+  for (int i = 0; i < 16; ++i) most = largest[i] > most ? largest[i] : most;
+  const uint32_t exponent = (most + 0xfffffu) >> 23;
+  return exponent < 32 ? 32 : exponent > 255 ? 255 : exponent;
+}
+
+template <typename Weights, typename G>
+void byte_moments(const AdamwRun& run, const AdamwNumbers& numbers) {
+  constexpr int64_t kBlock = 256;
+  f32x16 m[kBlock / 16], v[kBlock / 16];
+  auto *m_codes = static_cast<uint8_t*>(run.m), *v_codes = static_cast<uint8_t*>(run.v);
+  const uint32_t m_before = *run.m_scale < 32 ? 32 : *run.m_scale;
+  const uint32_t v_before = *run.v_scale < 32 ? 32 : *run.v_scale;
+  for_each_16(run.n, [&](int64_t i, int64_t n) {
+    Element e = {{},
+                 decode_first(load_codes(m_codes, i, n), m_before),
+                 decode_second(load_codes(v_codes, i, n), v_before)};
+    update_at<Weights, G>(run, i, n, e, numbers);
+    m[i / 16] = e.m;
+    v[i / 16] = e.v;
+  });
+  const uint32_t m_after = exponent_of(m, run.n), v_after = exponent_of(v, run.n);
+  *run.m_scale = static_cast<uint8_t>(m_after);
+  *run.v_scale = static_cast<uint8_t>(v_after);
+  for_each_16(run.n, [&](int64_t i, int64_t n) {
+    store_codes(m_codes, i, encode_first(m[i / 16], m_after, load_bits(run.random_m, i, n)), n);
+    store_codes(v_codes, i, encode_second(v[i / 16], v_after, load_bits(run.random_v, i, n)), n);
   });
 }
 
@@ -109,9 +215,14 @@ void ema_halves(float* ema, const uint16_t* w, const uint16_t* remainder, float 
 
 namespace srpo::cpu {
 
+#define SRPO_BY_GRADIENT(moments, Weights) {moments<Weights, float>, moments<Weights, bf16_bits>}
+#define SRPO_BY_MOMENTS(Weights)                                                      \
+  {SRPO_BY_GRADIENT(float_moments, Weights), SRPO_BY_GRADIENT(half_moments, Weights), \
+   SRPO_BY_GRADIENT(byte_moments, Weights)}
+
 extern const AdamwTables SRPO_NAMED(adamw_) = {
-    .f32 = {full<float>, halves<float>, rounded<float>},
-    .bf16 = {full<bf16_bits>, halves<bf16_bits>, rounded<bf16_bits>},
+    .step = {SRPO_BY_MOMENTS(FullWeights), SRPO_BY_MOMENTS(SplitWeights),
+             SRPO_BY_MOMENTS(RoundedWeights)},
     .ema_full = ema_full,
     .ema_halves = ema_halves,
 };

@@ -5,6 +5,7 @@
 #include "cpp/core/check.h"
 #include "cpp/ops/op_table.h"
 #include "cpp/ops/update/master.h"
+#include "cpp/ops/update/moments.h"
 
 namespace srpo {
 namespace {
@@ -16,10 +17,41 @@ void require_number(const char* name, double value, double low, double below) {
                 std::to_string(low) + " to below " + std::to_string(below), std::to_string(value));
 }
 
-void require_state(const char* name, const TensorView& t, const TensorView& weights) {
-  require_same_shape(kOp, name, t, weights);
-  require_dtype(kOp, name, t, DType::kFloat32);
-  require_same_device(kOp, name, t, weights);
+void require_offset(const StochasticRounding& rounding, int64_t multiple) {
+  require_range(kOp, "offset", rounding.offset >= 0 && rounding.offset % multiple == 0,
+                multiple == 1 ? "at least 0" : "a multiple of " + std::to_string(multiple),
+                std::to_string(rounding.offset));
+}
+
+void require_moments(const AdamwStep& op) {
+  const DType dtype = op.m.dtype;
+  if (dtype != DType::kFloat32 && dtype != DType::kBFloat16 && dtype != DType::kUInt8)
+    refuse("ERR_DTYPE", kOp, "m", "float32, bfloat16 or uint8", name_of(dtype));
+  const bool coded = dtype == DType::kUInt8;
+  const int64_t blocks = (op.weights.numel() + kMomentBlock - 1) / kMomentBlock;
+  const auto require_one = [&](const char* name, const TensorView& moment, const char* scale_name,
+                               const TensorView& scale) {
+    require_same_shape(kOp, name, moment, op.weights);
+    require_dtype(kOp, name, moment, dtype);
+    require_same_device(kOp, name, moment, op.weights);
+    if (coded && !scale)
+      refuse("ERR_SHAPE", kOp, scale_name, "[" + std::to_string(blocks) + "] with uint8 moments",
+             "none");
+    if (!coded && scale)
+      refuse("ERR_SHAPE", kOp, scale_name, "none but with uint8 moments", shape_text(scale));
+    if (!coded) return;
+    require_shape(kOp, scale_name, scale, {blocks});
+    require_dtype(kOp, scale_name, scale, DType::kUInt8);
+    require_same_device(kOp, scale_name, scale, op.weights);
+  };
+  require_one("m", op.m, "mScale", op.m_scale);
+  require_one("v", op.v, "vScale", op.v_scale);
+  if (op.moment_rounding.has_value() != (dtype != DType::kFloat32))
+    refuse(
+        "ERR_RANGE", kOp, "momentRounding",
+        op.moment_rounding ? "none for float32 moments" : "a seed for moments that are no floats",
+        op.moment_rounding ? "one" : "none");
+  if (op.moment_rounding) require_offset(*op.moment_rounding, coded ? kMomentBlock : 1);
 }
 
 }  // namespace
@@ -33,13 +65,11 @@ void adamw_step(const AdamwStep& op, Stream& stream) {
     if (op.remainder)
       refuse("ERR_SHAPE", kOp, "remainder", "none with stochastic rounding",
              shape_text(op.remainder));
-    require_range(kOp, "offset", op.rounding->offset >= 0, "at least 0",
-                  std::to_string(op.rounding->offset));
+    require_offset(*op.rounding, 1);
   } else {
     require_remainder(kOp, op.remainder, op.weights);
   }
-  require_state("m", op.m, op.weights);
-  require_state("v", op.v, op.weights);
+  require_moments(op);
   require_same_shape(kOp, "grad", op.grad, op.weights);
   require_float(kOp, "grad", op.grad);
   require_same_device(kOp, "grad", op.grad, op.weights);

@@ -11,7 +11,9 @@ namespace srpo {
 struct StochasticRounding {
   uint64_t seed;
   uint32_t purpose;
-  int64_t offset;  // of the range's first element in all parameters
+  int64_t
+      offset;  // of the range's first element in all parameters; with 8-bit moments a multiple of
+               // their block
 };
 
 /// One AdamW update of a flat range, in place, t = step - skipped:
@@ -23,7 +25,9 @@ struct StochasticRounding {
 /// or on a bfloat16 weight alone, which is then rounded up or down with the odds of how near each is:
 ///   w = upper half of (bits of w + r),   r uniform in 0 .. 65535
 /// where element e = offset + i of all parameters has as r half e % 2 (0: lower) of word (e % 8) / 2 of
-/// philox4x32(counter = (e / 8, purpose, step, 0), key = seed): no thread and no shard changes it.
+/// philox4x32(counter = (e / 8, purpose, step, 0), key = seed): no thread and no shard changes it. Moments
+/// that are no floats (moments.h) are made floats first and rounded likewise at the end, m with the draws
+/// (.., 0) and v with (.., 1) of their own purpose.
 /// A norm that is not finite leaves everything as it is. Nothing waits: norm and counter are read on
 /// the device.
 /// Source: Loshchilov and Hutter, arXiv:1711.05101; the order of operations is torch.optim.AdamW's.
@@ -31,15 +35,18 @@ struct AdamwStep {
   TensorView weights;    // [n]     float or bfloat16  in and out
   TensorView remainder;  // [n, 2]  uint8              in and out, with bfloat16 weights, unless
                          //                            they are rounded stochastically
-  TensorView m;          // [n]     float              in and out
-  TensorView v;          // [n]     float              in and out
-  TensorView grad;       // [n]     float or bfloat16
+  TensorView m;          // [n]     float, bfloat16 or uint8  in and out
+  TensorView v;          // [n]     of m's dtype       in and out
+  TensorView m_scale;  // [ceil(n / 256)]  uint8     in and out, with uint8 moments: E of moments.h
+  TensorView v_scale;  // likewise
+  TensorView grad;     // [n]     float or bfloat16
   TensorView grad_norm;  // [1]     float              optional: no clipping, no check
   TensorView skipped;    // [1]     int32              optional: updates that were skipped so far
   double lr, beta1, beta2, eps, weight_decay;
   float max_norm;  // 0: no clipping
   int64_t step;    // of this update, from 1, those that are skipped counted
-  std::optional<StochasticRounding> rounding;  // of bfloat16 weights without a remainder
+  std::optional<StochasticRounding> rounding;         // of bfloat16 weights without a remainder
+  std::optional<StochasticRounding> moment_rounding;  // of moments that are no floats
 };
 
 void adamw_step(const AdamwStep& op, Stream& stream);

@@ -213,7 +213,7 @@ forEachDevice("adamwStep", (test, device) => {
       "ERR_DTYPE",
       `adamwStep: remainder: expected none for float32 weights, got [${n}, 2]`,
     );
-    refuses(step({ m: s.weights }), "ERR_DTYPE", "adamwStep: m: expected float32, got bfloat16");
+    refuses(step({ m: s.weights }), "ERR_DTYPE", "adamwStep: v: expected bfloat16, got float32");
     refuses(
       step({ grad: zeros([2], { device }) }),
       "ERR_SHAPE",

@@ -39,4 +39,6 @@ export const purposes = {
   sdeWindow: 16,
   /** Which way an updated bfloat16 weight is rounded (AdamW). */
   rounding: 17,
+  /** Which way its moments are, where they are no floats; sample is 0 for the first, 1 for the second. */
+  momentRounding: 18,
 } as const;

@@ -2,6 +2,15 @@ import { native } from "../../native/binding.js";
 import { purposes } from "../random/purposes.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
+/** Elements of 8-bit moments that share a scale. A shard of them begins at a multiple of it. */
+export const momentBlock = 256;
+
+/** What names the draws of a range: `offset` is its first element's place among all parameters, default 0. */
+export interface RandomRounding {
+  readonly seed: bigint;
+  readonly offset?: number;
+}
+
 /**
  * One AdamW update of a flat range, in place, with t = step - skipped:
  *
@@ -18,10 +27,16 @@ import type { Tensor } from "../../tensor/tensor.js";
  * the odds of how near it is, so that it is right on average. Which way depends on the seed, the step and
  * the element's place among all parameters alone.
  *
+ * Moments of 16 or 8 bits are rounded likewise after their float32 values have been used. Those of 8 bits
+ * are floats too, of 3 bits of fraction, their exponents counted down from their block's largest: m over 18
+ * binades, v over 32, where what is not zero never becomes it (cpp/ops/update/moments.h).
+ *
  * @param options.weights - [n], float32 or bfloat16
  * @param options.remainder - [n, 2], uint8, with bfloat16 weights
- * @param options.stochastic - instead of a remainder; `offset` is the first element's place, default 0
- * @param options.m - [n], float32; likewise v
+ * @param options.stochastic - instead of a remainder
+ * @param options.m - [n], float32, bfloat16 or uint8; likewise v
+ * @param options.mScale - [ceil(n / 256)], uint8, with uint8 moments; likewise vScale. Zeros at first
+ * @param options.momentRounding - of moments that are not float32
  * @param options.grad - [n], float32 or bfloat16
  * @param options.step - of this update, from 1, those that were skipped counted
  * @param options.gradNorm - [1], float32, of the whole gradient; needed to clip and to skip
@@ -33,10 +48,13 @@ import type { Tensor } from "../../tensor/tensor.js";
 export function adamwStep(options: {
   weights: Tensor;
   remainder?: Tensor | null | undefined;
-  stochastic?: { readonly seed: bigint; readonly offset?: number } | undefined;
+  stochastic?: RandomRounding | undefined;
   grad: Tensor;
   m: Tensor;
   v: Tensor;
+  mScale?: Tensor | undefined;
+  vScale?: Tensor | undefined;
+  momentRounding?: RandomRounding | undefined;
   lr: number;
   beta1: number;
   beta2: number;
@@ -47,12 +65,15 @@ export function adamwStep(options: {
   maxGradNorm?: number | undefined;
   skipped?: Tensor | undefined;
 }): void {
-  const { weights, remainder, grad, m, v, gradNorm, skipped, stochastic } = options;
+  const { weights, remainder, grad, m, v, mScale, vScale, gradNorm, skipped } = options;
+  const { stochastic, momentRounding } = options;
   native.adamwStep(
     weights.handle,
     remainder?.handle ?? null,
     m.handle,
     v.handle,
+    mScale?.handle ?? null,
+    vScale?.handle ?? null,
     grad.handle,
     gradNorm?.handle ?? null,
     skipped?.handle ?? null,
@@ -63,8 +84,11 @@ export function adamwStep(options: {
     options.weightDecay,
     options.maxGradNorm ?? 0,
     options.step,
-    ...(stochastic === undefined
-      ? ([] as const)
-      : ([stochastic.seed, purposes.rounding, stochastic.offset ?? 0] as const)),
+    stochastic?.seed,
+    purposes.rounding,
+    stochastic?.offset ?? 0,
+    momentRounding?.seed,
+    purposes.momentRounding,
+    momentRounding?.offset ?? 0,
   );
 }
