@@ -1,5 +1,7 @@
 # The fallback build, for a machine without CMake: the cpu column alone, by node-gyp.
 {
+  # Empty where MPI is not.
+  "variables": { "mpi": "<!(node bin/find_mpi.mjs)" },
   "targets": [
     {
       "target_name": "srpo_native",
@@ -22,5 +24,19 @@
       ],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti"]
     }
+  ],
+  "conditions": [
+    ["mpi!=''", {
+      "targets": [
+        {
+          "target_name": "srpo_mpi",
+          "sources": ["cpp/comm/mpi/library.cpp"],
+          "include_dirs": [".", "<!@(node bin/find_mpi.mjs include)"],
+          "libraries": ["<!@(node bin/find_mpi.mjs libraries)"],
+          "cflags_cc": ["-std=gnu++20", "-O3", "-Wall", "-Wextra", "-fexceptions"],
+          "cflags_cc!": ["-fno-exceptions", "-fno-rtti"]
+        }
+      ]
+    }]
   ]
 }

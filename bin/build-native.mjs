@@ -113,6 +113,8 @@ function lock() {
 }
 
 if (process.env.SRPO_SKIP_BUILD) process.exit(0);
+// Where MPI is, the ranks' library is built too: an installed MPI is a reason to build again.
+const mpi = has("mpicxx");
 const flags = ["--werror", "--sanitize"].filter((flag) => asked.has(flag));
 const now = [
   fingerprint(root, ["cpp", "cuda", "test/cuda", "CMakeLists.txt", "binding.gyp"]),
@@ -120,6 +122,7 @@ const now = [
   process.arch,
   ...flags,
   ...(cuda ? ["--cuda"] : []),
+  ...(mpi ? ["mpi"] : []),
 ].join(" ");
 const emulated = path.join(build, "Release", "srpo_emulated.so");
 const emulatedStamp = path.join(build, "stamp-emulated.txt");

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "cpp/binding/register.h"
+#include "cpp/comm/mpi.h"
 #include "cpp/core/runtime.h"
 
 namespace {
@@ -11,7 +12,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   static std::once_flag once;
   std::call_once(once, [] { srpo::binding::open_devices(); });
   srpo::enter_environment();
-  env.AddCleanupHook([] { srpo::leave_environment(); });
+  env.AddCleanupHook([] {
+    // MPI ends where its last call has ended, that of a stream's thread.
+    if (srpo::leave_environment()) srpo::comm::end_mpi();
+  });
   using namespace srpo::binding;
   register_errors(env, exports);
   register_tensor(env, exports);
@@ -33,6 +37,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_reward(env, exports);
   register_micro(env, exports);
   register_update(env, exports);
+  register_comm(env, exports);
   return exports;
 }
 

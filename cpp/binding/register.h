@@ -27,5 +27,6 @@ void register_loss(Napi::Env env, Napi::Object exports);
 void register_reward(Napi::Env env, Napi::Object exports);
 void register_micro(Napi::Env env, Napi::Object exports);
 void register_update(Napi::Env env, Napi::Object exports);
+void register_comm(Napi::Env env, Napi::Object exports);
 
 }  // namespace srpo::binding

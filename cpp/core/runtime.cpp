@@ -53,12 +53,13 @@ void enter_environment() {
   ++environments;
 }
 
-void leave_environment() {
+bool leave_environment() {
   const std::lock_guard lock(environments_mutex);
   for (const auto& [key, backend] : backends()) backend.stream->leave();
-  if (--environments > 0) return;
+  if (--environments > 0) return false;
   for (const auto& [key, backend] : backends())
     if (backend.shut_down != nullptr) backend.shut_down();
+  return true;
 }
 
 }  // namespace srpo

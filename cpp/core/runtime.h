@@ -21,9 +21,9 @@ void register_backend(Device device, const Backend& backend);
 const Backend& backend_of(Device device);
 bool has_backend(Device device);
 /// A JavaScript environment begins (on its thread), or ends: its work is dropped, and the last one
-/// joins all threads.
+/// joins all threads; leave_environment tells whether it was the last.
 void enter_environment();
-void leave_environment();
+bool leave_environment();
 
 inline Stream& stream_of(Device device) {
   return *backend_of(device).stream;

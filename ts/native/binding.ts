@@ -13,6 +13,28 @@ export interface FileHandle {
   readonly [fileBrand]: true;
 }
 
+declare const commBrand: unique symbol;
+/** A communicator as the addon knows it. */
+export interface CommHandle {
+  readonly [commBrand]: true;
+}
+
+/** How far a rank's collectives are. */
+export interface CommProgress {
+  readonly submitted: number;
+  readonly started: number;
+  readonly ended: number;
+  /** Of the one that started last. */
+  readonly name: string;
+  readonly bytes: number;
+  /** In those that have ended. */
+  readonly seconds: number;
+  /** For how many seconds the one that has not ended runs. */
+  readonly running: number;
+  /** An error behind a call that had returned. */
+  readonly failure: string | null;
+}
+
 /** Where a tensor's elements lie in a file. */
 export interface StoredTensor {
   readonly name: string;
@@ -472,6 +494,23 @@ export interface Binding {
     momentOffset?: number,
   ): void;
   emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
+
+  // comm.cpp
+  /** Opens the MPI library at `path` and begins MPI. */
+  mpiBegin(path: string): [rank: number, size: number];
+  mpiVersion(path: string): string;
+  /** Root's bytes to all, at once, before anything is enqueued. */
+  mpiShare(bytes: Uint8Array, root: number): void;
+  commOpenMpi(path: string, device: string): CommHandle;
+  commAllReduce(communicator: CommHandle, t: Handle, max: boolean): void;
+  commReduceScatter(communicator: CommHandle, input: Handle, output: Handle): void;
+  commAllGather(communicator: CommHandle, input: Handle, output: Handle): void;
+  commBroadcast(communicator: CommHandle, t: Handle, root: number): void;
+  commBarrier(communicator: CommHandle): Promise<void>;
+  commProgress(communicator: CommHandle): CommProgress;
+  commClose(communicator: CommHandle): void;
+  /** Ends the process, whatever the devices' threads are waiting for. */
+  leaveAtOnce(code: number): never;
 
   // micro.cpp
   /** Pictures [B, S, S, 3] of the micro world, and the object's share of each pixel [B, S, S] if wanted. */
