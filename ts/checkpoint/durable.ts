@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { constants, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { codeOf, SrpoError } from "../native/error.js";
+import { Hasher } from "./hasher.js";
 import { besideName, recoverFolderOnce } from "./leftovers.js";
 
 /** What takes bytes in order. */
@@ -77,7 +77,7 @@ export async function writeNewFile(
   file: string,
   fill: (sink: ByteSink) => Promise<void>,
 ): Promise<WrittenFile> {
-  const hash = createHash("sha256");
+  const hasher = new Hasher();
   let bytes = 0;
   let created = false;
   try {
@@ -86,11 +86,13 @@ export async function writeNewFile(
     try {
       await fill({
         async write(chunk) {
-          hash.update(chunk);
+          const hashed = hasher.update(chunk);
+          hashed.catch(() => undefined); // if the write fails first, nobody asks for this one
           for (let done = 0; done < chunk.byteLength;) {
             const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done);
             done += bytesWritten;
           }
+          await hashed;
           bytes += chunk.byteLength;
         },
       });
@@ -102,7 +104,7 @@ export async function writeNewFile(
     if (created) await fs.rm(file, { force: true });
     throw writeError(file, error);
   }
-  return { bytes, sha256: hash.digest("hex") };
+  return { bytes, sha256: await hasher.digest() };
 }
 
 /** A name beside a place for what will be renamed to it. */

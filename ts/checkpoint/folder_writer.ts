@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
@@ -9,6 +8,7 @@ import {
   type ByteSink,
   type WrittenFile,
 } from "./durable.js";
+import { Hasher } from "./hasher.js";
 import { bytesToWrite, streamSafetensors, type TensorToWrite } from "./write.js";
 
 export interface ShardOptions {
@@ -53,9 +53,9 @@ async function knownHash(file: string): Promise<WrittenFile> {
   const key = [dev, ino, size, mtimeNs].join(" ");
   const known = hashes.get(key);
   if (known !== undefined) return known;
-  const hash = createHash("sha256");
-  await readAll(file, (chunk) => void hash.update(chunk));
-  const written = { bytes: Number(size), sha256: hash.digest("hex") };
+  const hasher = new Hasher();
+  await readAll(file, (chunk) => hasher.update(chunk));
+  const written = { bytes: Number(size), sha256: await hasher.digest() };
   hashes.set(key, written);
   return written;
 }

@@ -2,6 +2,7 @@ import { noGrad } from "../autograd/tape.js";
 import { SrpoError } from "../native/error.js";
 import { cast } from "../ops/elementwise/cast.js";
 import { bytesOf } from "../tensor/dtype.js";
+import { release } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { replaceFile, type ByteSink, type WrittenFile } from "./durable.js";
 import { fileDTypeBytes, fileDTypeOf, type FileDType } from "./file_dtype.js";
@@ -73,16 +74,17 @@ export function bytesToWrite(source: TensorToWrite): number {
   return planned(source).bytes;
 }
 
-async function writeTensor(sink: ByteSink, tensor: Tensor, dtype: FileDType): Promise<void> {
+/** A device tensor's bytes in pieces, converted. */
+async function* piecesOf(tensor: Tensor, dtype: FileDType): AsyncGenerator<Uint8Array> {
   const size = tensor.size;
   const step = chunkBytes / bytesOf[tensor.dtype];
   for (let first = 0; first < size; first += step) {
-    const part = tensor.viewOf(first, [Math.min(step, size - first)]);
+    const part = release(tensor.viewOf(first, [Math.min(step, size - first)]));
     let converted = part;
     try {
       if (dtype !== fileDTypeOf(tensor.dtype))
-        converted = noGrad(() => cast(part, dtype === "BF16" ? "bfloat16" : "float32"));
-      await sink.write(new Uint8Array(await converted.readBytes()));
+        converted = release(noGrad(() => cast(part, dtype === "BF16" ? "bfloat16" : "float32")));
+      yield new Uint8Array(await converted.readBytes());
     } finally {
       converted.dispose();
       part.dispose();
@@ -90,24 +92,42 @@ async function writeTensor(sink: ByteSink, tensor: Tensor, dtype: FileDType): Pr
   }
 }
 
-async function writePlanned(sink: ByteSink, { source, name, dtype, bytes }: Planned) {
+/** The bytes of an entry in order, as many as it said. */
+async function* bytesInOrder({ source, name, dtype, bytes }: Planned): AsyncGenerator<Uint8Array> {
   if ("tensor" in source) {
-    await writeTensor(sink, source.tensor, dtype);
+    yield* piecesOf(source.tensor, dtype);
     return;
   }
-  if ("chunks" in source) {
-    let written = 0;
-    for await (const chunk of source.chunks()) {
-      written += chunk.byteLength;
-      if (written > bytes) refuse(name, `${bytes} bytes`, "more");
-      await sink.write(chunk);
-    }
-    if (written < bytes) refuse(name, `${bytes} bytes`, String(written));
-    return;
+  const chunks = "chunks" in source ? source.chunks() : [await source.read()];
+  let written = 0;
+  for await (const chunk of chunks) {
+    written += chunk.byteLength;
+    if (written > bytes) refuse(name, `${bytes} bytes`, "more");
+    yield chunk;
   }
-  const data = await source.read();
-  if (data.byteLength !== bytes) refuse(name, `${bytes} bytes`, String(data.byteLength));
-  await sink.write(data);
+  if (written < bytes) refuse(name, `${bytes} bytes`, String(written));
+}
+
+/**
+ * The same entries with their bytes in the host's memory, as they shall stand in the file: what the tensors
+ * hold may change from now on. Each can be written once; its memory goes as it is written.
+ */
+export async function heldOnHost(tensors: readonly TensorToWrite[]): Promise<TensorToWrite[]> {
+  const held: TensorToWrite[] = [];
+  for (const one of tensors.map(planned)) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of bytesInOrder(one)) chunks.push(chunk);
+    const { name, dtype, shape } = one;
+    held.push({
+      name,
+      dtype,
+      shape,
+      *chunks() {
+        for (let chunk; (chunk = chunks.shift()) !== undefined;) yield chunk;
+      },
+    });
+  }
+  return held;
 }
 
 function headerOf(tensors: readonly Planned[], metadata: Readonly<Record<string, string>>): Buffer {
@@ -145,7 +165,8 @@ export async function streamSafetensors(
     .map(planned)
     .sort((a, b) => fileDTypeBytes[b.dtype] - fileDTypeBytes[a.dtype]);
   await sink.write(headerOf(order, metadata));
-  for (const tensor of order) await writePlanned(sink, tensor);
+  for (const tensor of order)
+    for await (const chunk of bytesInOrder(tensor)) await sink.write(chunk);
 }
 
 /**
