@@ -21,44 +21,93 @@ const manifestName = "manifest.json";
 /** The files of a complete checkpoint folder, by name with `/`. */
 export type Manifest = ReadonlyMap<string, WrittenFile>;
 
+export interface SaveOptions {
+  /** Whether a folder that is there and has a manifest may be replaced. Default false. */
+  replace?: boolean;
+}
+
+/**
+ * A folder that is being written beside its place, by this process or by several: `commit` puts it there
+ * whole, `abort` leaves nothing of it.
+ */
+export class PendingFolder {
+  private constructor(
+    readonly place: string,
+    /** Where the files go. */
+    readonly temporary: string,
+    readonly replaced: boolean,
+  ) {}
+
+  /** Makes it; what dead runs left beside its place is removed first. @throws SrpoError ERR_CHECKPOINT */
+  static async begin(
+    folder: string,
+    { replace = false }: SaveOptions = {},
+  ): Promise<PendingFolder> {
+    const place = path.resolve(folder);
+    await makeFolder(path.dirname(place));
+    await recoverFolder(path.dirname(place));
+    const replaced = await whatIsThere(place, replace);
+    const pending = new PendingFolder(place, temporaryBeside(place), replaced);
+    await fs.mkdir(pending.temporary).catch((error: unknown) => {
+      throw pending.errorOf(error);
+    });
+    return pending;
+  }
+
+  /** Lists the files, which are flushed, in `manifest.json`, and renames the folder. */
+  async commit(files: Manifest): Promise<void> {
+    const { place, temporary } = this;
+    try {
+      const writer = new FolderWriter(temporary);
+      await writer.json(manifestName, { format: 1, files: Object.fromEntries(files) });
+      await writer.sync();
+      const old = oldBeside(place);
+      if (this.replaced) await fs.rename(place, old);
+      await fs.rename(temporary, place);
+      await syncFolder(path.dirname(place));
+      if (this.replaced) await fs.rm(old, { recursive: true, force: true });
+    } catch (error) {
+      await this.abort();
+      throw this.errorOf(error);
+    }
+  }
+
+  async abort(): Promise<void> {
+    await fs.rm(this.temporary, { recursive: true, force: true }).catch(() => {});
+    await recoverFolder(path.dirname(this.place), { own: true });
+  }
+
+  /** What went wrong, with the place that the caller knows. */
+  errorOf(error: unknown): SrpoError {
+    const clear = writeError(this.place, error);
+    const message = clear.message.replaceAll(this.temporary, this.place);
+    return new SrpoError(clear.code, message, { cause: error });
+  }
+}
+
 /**
  * Writes a whole folder or nothing. Files go to `<folder>.tmp-...` beside it, are flushed, listed with
  * size and SHA-256 in `manifest.json`, and the folder is renamed: killed at any instant, the place
  * holds what it held before or the new folder, complete. What dead runs left beside it is removed first.
  *
- * @param options.replace - whether a folder that is there and has a manifest may be replaced. Default false
  * @throws SrpoError ERR_CHECKPOINT: a full disk, a file in the folder's place, ...; nothing half-written
  *   stays
  */
 export async function saveFolder(
   folder: string,
   write: (folder: FolderWriter) => Promise<void>,
-  { replace = false }: { replace?: boolean } = {},
+  options: SaveOptions = {},
 ): Promise<void> {
-  const place = path.resolve(folder);
-  const parent = path.dirname(place);
-  await makeFolder(parent);
-  await recoverFolder(parent);
-  const replaced = await whatIsThere(place, replace);
-
-  const temporary = temporaryBeside(place);
+  const pending = await PendingFolder.begin(folder, options);
+  const writer = new FolderWriter(pending.temporary);
   try {
-    await fs.mkdir(temporary);
-    const writer = new FolderWriter(temporary);
     await write(writer);
-    await writer.json(manifestName, { format: 1, files: Object.fromEntries(writer.files) });
     await writer.sync();
-    const old = oldBeside(place);
-    if (replaced) await fs.rename(place, old);
-    await fs.rename(temporary, place);
-    await syncFolder(parent);
-    if (replaced) await fs.rm(old, { recursive: true, force: true });
   } catch (error) {
-    await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
-    await recoverFolder(parent, { own: true });
-    const clear = writeError(place, error);
-    throw new SrpoError(clear.code, clear.message.replaceAll(temporary, place), { cause: error });
+    await pending.abort();
+    throw pending.errorOf(error);
   }
+  await pending.commit(writer.files);
 }
 
 /** Whether a folder of ours is in the place; throws where something is that must stay. */

@@ -1,6 +1,6 @@
 import * as fs from "node:fs/promises";
 import path from "node:path";
-import { SrpoError } from "../native/error.js";
+import { codeOf, SrpoError } from "../native/error.js";
 import {
   syncFolder,
   writeError,
@@ -86,7 +86,8 @@ export class FolderWriter {
       folder = path.join(folder, part);
       if (this.#folders.has(folder)) continue;
       await fs.mkdir(folder).catch((error: unknown) => {
-        throw writeError(folder, error);
+        // Several processes may fill one folder.
+        if (codeOf(error) !== "EEXIST") throw writeError(folder, error);
       });
       this.#folders.add(folder);
     }
