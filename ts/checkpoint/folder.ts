@@ -178,13 +178,17 @@ export async function isComplete(folder: string): Promise<boolean> {
 /**
  * Reads every file of a checkpoint folder and compares size and hash with the manifest.
  *
+ * @param options.rank - of `ranks` that check a folder together, each some of the files; default alone
  * @throws SrpoError ERR_CHECKPOINT that names every missing and every other file
  */
-export async function verifyManifest(folder: string): Promise<Manifest> {
+export async function verifyManifest(
+  folder: string,
+  { rank = 0, ranks = 1 }: { rank?: number; ranks?: number } = {},
+): Promise<Manifest> {
   const manifest = readManifest(folder);
   const problems = await sizeProblems(folder, manifest);
   if (problems.length === 0)
-    for (const [name, { sha256 }] of manifest) {
+    for (const [name, { sha256 }] of [...manifest].filter((_, i) => i % ranks === rank)) {
       const hash = createHash("sha256");
       for await (const chunk of createReadStream(path.join(folder, name), {
         highWaterMark: 1 << 20,

@@ -116,6 +116,12 @@ export interface Method {
    * lives to the end of the update.
    */
   collect?(batch: Batch): Promise<void>;
+  /**
+   * After the last of them: what has to be known of all of an update's prompts is agreed with the other ranks.
+   *
+   * @param gather - every rank's value, in the order of the ranks, whose prompts go on from one to the next
+   */
+  collected?(gather: <T>(mine: T) => Promise<T[]>): Promise<void>;
   /** Asked once a batch and pass. */
   terms(batch: Batch): AsyncIterable<Term>;
 }

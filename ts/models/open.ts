@@ -2,7 +2,7 @@
 import { openTensors } from "../checkpoint/sharded.js";
 import { fileDTypeBytes } from "../checkpoint/file_dtype.js";
 import type { TensorStore } from "../checkpoint/tensor_store.js";
-import { loadMasters, loadParameters, type LoadProgress } from "../nn/load.js";
+import { loadMasters, loadParameters, type LoadProgress, type MasterRange } from "../nn/load.js";
 import type { NamesMap } from "../nn/names_map.js";
 import type { ParameterSet, ParameterSetOptions } from "../nn/parameter_set.js";
 import { tensorScope } from "../tensor/scope.js";
@@ -77,15 +77,19 @@ export function openFlux(
  * masters of what the file holds. Nothing to do for a file in 16 bits, whose values the weights hold.
  *
  * @param remainder - [n, 2], uint8: the optimizer's
+ * @param range - what of the flat parameters the remainder is of; default all
  */
 export async function openFluxMasters(
   place: string,
   { config, parameters }: Flux,
   remainder: Tensor,
+  range?: MasterRange,
 ): Promise<void> {
   using store = openTensors(place);
   const exact = [...store.names()].every((name) => fileDTypeBytes[store.info(name).dtype] <= 2);
-  if (!exact) await loadMasters(parameters, remainder, fluxNamesIn(config, store.names()), store);
+  if (exact) return;
+  const names = fluxNamesIn(config, store.names());
+  await loadMasters(parameters, remainder, names, store, range);
 }
 
 /** An autoencoder (`<checkpoint>/vae`, `ae.safetensors`, ...), or one part of it; see `openFlux`. */

@@ -116,11 +116,18 @@ export async function loadParameters(
   }
 }
 
+/** Elements [first, first + count) of flat parameters. */
+export interface MasterRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 /**
  * Fills bfloat16 parameters and the 16 bits beside each that make the source's float32 values whole: what
  * is trained starts from the file's numbers, not from their roundings.
  *
- * @param remainder - [n, 2], uint8: the optimizer's, at the parameters' offsets
+ * @param remainder - [n, 2], uint8: the optimizer's, of the range
+ * @param range - that is filled; default all
  * @throws SrpoError as `loadParameters`
  */
 export async function loadMasters(
@@ -128,20 +135,24 @@ export async function loadMasters(
   remainder: Tensor,
   map: NamesMap,
   source: TensorSource,
+  { first, count }: MasterRange = { first: 0, count: set.weights.size },
 ): Promise<void> {
   refuseProblems(map, source);
   const { device } = set;
   for (const tensor of map.tensors) {
     const start = set.range(tensor.name).offset + tensor.offset;
     for (const { from, size, ...how } of partsOf(tensor)) {
+      const begin = Math.max(start + from, first);
+      const length = Math.min(start + from + size, first + count) - begin;
+      if (length <= 0) continue;
       using scope = tensorScope();
       void scope;
       const master = empty([size], { dtype: "float32", device });
       await source.readInto(tensor.disk, master, how);
       splitMaster(
-        master,
-        set.weights.viewOf(start + from, [size]),
-        remainder.viewOf(2 * (start + from), [size, 2]),
+        master.viewOf(begin - start - from, [length]),
+        set.weights.viewOf(begin, [length]),
+        remainder.viewOf(2 * (begin - first), [length, 2]),
       );
     }
   }

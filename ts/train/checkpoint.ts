@@ -3,7 +3,7 @@
 //   step-000020/
 //     transformer/ ...         the trained weights, in bf16 or float32
 //     vae/, text_encoder/ ...  the base model's, as they are
-//     state/                   optimizer, exact weights, EMA: every bit
+//     state/                   optimizer, exact weights, EMA: every bit; of several ranks a file each
 //     training.json            step, options, versions
 //     manifest.json            size and hash of every file
 //
@@ -12,9 +12,9 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { saveFolder } from "../checkpoint/folder.js";
 import type { FolderWriter } from "../checkpoint/folder_writer.js";
-import { loadState, saveState } from "../checkpoint/state.js";
+import { partName, partToWrite, readPart, type StatePart } from "../checkpoint/state_parts.js";
+import { heldOnHost } from "../checkpoint/write.js";
 import { isObject, readJson, type Json } from "../checkpoint/strict_json.js";
 import type { EvaluationState } from "./evaluations.js";
 import { fluxConfig, fluxConfigJson } from "../models/flux/config.js";
@@ -38,8 +38,8 @@ export interface TrainingCheckpoint {
   /** The folder that the model came from. */
   base: string;
   saveDtype: "float32" | "bfloat16";
-  /** Everything that a resumed run continues from, exact weights included, by name. */
-  state: Readonly<Record<string, Tensor>>;
+  /** Everything that a resumed run continues from, exact weights included: this rank's part. */
+  state: StatePart;
   training: TrainingRecord;
 }
 
@@ -84,48 +84,67 @@ async function copyBase(folder: FolderWriter, base: string): Promise<void> {
       await folder.link(file.split(path.sep).join("/"), path.join(base, file));
 }
 
+type Write = (folder: FolderWriter) => Promise<void>;
+
 /** The LoRA alone, in the file that diffusers and PEFT look for. */
-async function writeLora(
-  folder: FolderWriter,
+async function heldLora(
   lora: Lora,
   { model, master, saveDtype, transformer, training }: TrainingCheckpoint,
-): Promise<void> {
+): Promise<Write> {
   const { tensors, metadata } = await loraFile(lora, model.config, {
     naming: "diffusers",
     dtype: saveDtype,
     from: master,
   });
-  await folder.safetensors("pytorch_lora_weights.safetensors", tensors, {
-    ...(await trainedProvenance(model.config, transformer, JSON.stringify(training))),
-    ...metadata,
-  });
+  const held = await heldOnHost(tensors);
+  return async (folder) =>
+    folder.safetensors("pytorch_lora_weights.safetensors", held, {
+      ...(await trainedProvenance(model.config, transformer, JSON.stringify(training))),
+      ...metadata,
+    });
 }
 
-/**
- * Writes a complete checkpoint, or nothing; see `saveFolder`. One of the same step is replaced: a run that
- * went on from an earlier one arrives there again.
- */
-export async function saveCheckpoint(place: string, checkpoint: TrainingCheckpoint): Promise<void> {
-  const { model, lora, master, base, saveDtype, state, training, transformer } = checkpoint;
-  const write = async (folder: FolderWriter): Promise<void> => {
-    await saveState(folder, "state/state", { tensors: state, json: { step: training.step } });
-    await folder.json("training.json", training);
-    if (lora !== undefined) {
-      await writeLora(folder, lora, checkpoint);
-      return;
-    }
-    await folder.sharded(
-      "transformer/diffusion_pytorch_model",
-      tensorsToWrite(model.parameters, fluxNames(model.config, "diffusers"), {
-        dtype: saveDtype,
-        from: master ?? model.parameters.weights,
-      }),
-      { metadata: await trainedProvenance(model.config, transformer, JSON.stringify(training)) },
-    );
+/** The folder that others open. */
+async function heldModel({
+  model,
+  master,
+  base,
+  saveDtype,
+  transformer,
+  training,
+}: TrainingCheckpoint): Promise<Write> {
+  const { parameters, config } = model;
+  const from = master ?? parameters.weights;
+  const names = fluxNames(config, "diffusers");
+  const held = await heldOnHost(tensorsToWrite(parameters, names, { dtype: saveDtype, from }));
+  return async (folder) => {
+    const metadata = await trainedProvenance(config, transformer, JSON.stringify(training));
+    await folder.sharded("transformer/diffusion_pytorch_model", held, { metadata });
     await copyBase(folder, base);
     await writeConfig(folder, base, model);
   };
-  await saveFolder(place, write, { replace: true });
+}
+
+/**
+ * What this rank writes of a checkpoint, out of the device's memory: the weights may move on while it is written.
+ * The first rank has the model beside its part of the state.
+ *
+ * @returns what fills the checkpoint's folder, once
+ */
+export async function heldCheckpoint(checkpoint: TrainingCheckpoint): Promise<Write> {
+  const { lora, state, training } = checkpoint;
+  const { tensors, metadata } = partToWrite(state);
+  const held = await heldOnHost(tensors);
+  const first = state.rank === 0;
+  const model = !first ? undefined : lora ? heldLora(lora, checkpoint) : heldModel(checkpoint);
+  const writeModel = await model;
+  return async (folder) => {
+    await folder.safetensors(`state/${partName("state", state)}.safetensors`, held, metadata);
+    if (!first) return;
+    await folder.json("state/state.json", { step: training.step });
+    await folder.json("training.json", training);
+    await writeModel?.(folder);
+  };
 }
 
 /** @throws SrpoError ERR_CHECKPOINT for a folder that is no training checkpoint */
@@ -146,10 +165,7 @@ export function readTraining(place: string): TrainingRecord {
   return record as unknown as TrainingRecord;
 }
 
-/** Reads the state of a checkpoint into tensors of the same names, bit for bit. */
-export async function loadTrainingState(
-  place: string,
-  state: Readonly<Record<string, Tensor>>,
-): Promise<void> {
-  await loadState(path.join(place, "state"), "state", state);
+/** Reads this rank's part of a checkpoint's state, whatever ranks wrote it, bit for bit. */
+export async function loadTrainingState(place: string, state: StatePart): Promise<void> {
+  await readPart(path.join(place, "state"), "state", state);
 }

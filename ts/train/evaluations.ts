@@ -5,6 +5,7 @@ import type { TrainConfig } from "./config.js";
 import type { Better, Evaluator, Subject } from "./evaluator.js";
 import type { MetricsLog, MetricsRow } from "./metrics.js";
 import type { Progress } from "./progress.js";
+import type { Ranks } from "./ranks.js";
 
 // Where the option is not given: the published runs were best after about 10 updates.
 const everyByDefault = 5;
@@ -101,31 +102,40 @@ export class Evaluations {
   }
 
   /**
-   * Evaluates the model if it is time to; nothing if the signal comes before it is done.
+   * Evaluates the model if it is time to, on the first rank; nothing if the signal comes before it is done.
    *
    * @returns whether the step's checkpoint is to be kept: it is the best so far
    */
   async at(
     step: number,
     subject: Subject,
-    { metrics, progress }: { metrics: MetricsLog; progress: Progress | undefined },
+    {
+      metrics,
+      progress,
+      ranks,
+    }: { metrics: MetricsLog | undefined; progress: Progress | undefined; ranks: Ranks },
   ): Promise<boolean> {
-    const { signal } = subject;
-    if (!this.#due(step) || signal.aborted) return false;
+    if (!this.#due(step)) return false;
     progress?.update(step, "evaluating");
-    let figures: Readonly<Record<string, number>>;
-    try {
-      figures = await this.evaluator.evaluate(subject);
-    } catch (error) {
-      if (signal.aborted && error === signal.reason) return false;
-      throw error;
-    }
+    const figures = await ranks.first(() => this.#figuresOf(subject));
+    if (figures === undefined) return false;
     const named = Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]);
-    metrics.write({ step, ...(Object.fromEntries(named) as Record<string, number>) });
+    metrics?.write({ step, ...(Object.fromEntries(named) as Record<string, number>) });
     this.#last = step;
     const best = this.#tracker?.note(step, figures) ?? false;
     progress?.say(this.#line(step, figures, best));
     return best;
+  }
+
+  async #figuresOf(subject: Subject): Promise<Readonly<Record<string, number>> | undefined> {
+    const { signal } = subject;
+    if (signal.aborted) return undefined;
+    try {
+      return await this.evaluator.evaluate(subject);
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return undefined;
+      throw error;
+    }
   }
 
   #line(step: number, figures: Readonly<Record<string, number>>, best: boolean): string {

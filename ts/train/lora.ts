@@ -13,10 +13,11 @@ import type { TrainConfig } from "./config.js";
 export function newLora(
   { loraRank, loraAlpha, loraLayers, seed }: TrainConfig,
   { config, parameters }: Flux,
+  multiple = 1,
 ): Lora {
   const parts = loraParts(config, { rank: loraRank, alpha: loraAlpha, layers: loraLayers });
   const { dtype, device } = parameters;
-  const lora = new Lora(parts, { dtype, device, trainable: true });
+  const lora = new Lora(parts, { dtype, device, trainable: true, multiple });
   initializeParameters(lora.parameters, BigInt(seed));
   parameters.adapter = lora;
   return lora;

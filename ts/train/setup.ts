@@ -23,6 +23,7 @@ import { packageVersion } from "../native/load.js";
 import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
 import type { Lora } from "../nn/lora.js";
 import type { ParameterSet } from "../nn/parameter_set.js";
+import { shardMultiple } from "../optim/sharding.js";
 import { openReward } from "../rewards/open_reward.js";
 import { buildEmulated } from "../native/emulated.js";
 import { hasDevice, type Device } from "../tensor/device.js";
@@ -148,9 +149,10 @@ function offline(
 /**
  * Loads everything that a run needs and checks that it fits together, before anything is written.
  *
+ * @param ranks - that what is trained is cut for
  * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT, ERR_DEVICE
  */
-export async function loadSetup(config: TrainConfig): Promise<Setup> {
+export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
   checkMethod(config);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
@@ -179,10 +181,15 @@ export async function loadSetup(config: TrainConfig): Promise<Setup> {
   };
   try {
     const all = config.loraRank === 0;
+    const multiple = shardMultiple(ranks);
     const model = own(
-      await loadTransformer(place, { ...frozen, trainable: all, ...loading("transformer") }),
+      await loadTransformer(place, {
+        ...frozen,
+        ...(all && { trainable: true, multiple }),
+        ...loading("transformer"),
+      }),
     );
-    const lora = all ? undefined : own(newLora(config, model));
+    const lora = all ? undefined : own(newLora(config, model, multiple));
     const sides =
       config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
     const vae = own(await loadAutoencoder(place, { ...frozen, parts: sides }));

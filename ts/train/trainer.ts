@@ -6,25 +6,29 @@ import {
   stepName,
   verifyManifest,
 } from "../checkpoint/folder.js";
+import type { StatePart } from "../checkpoint/state_parts.js";
 import type { Method } from "../methods/method.js";
 import { openFluxMasters } from "../models/open.js";
 import { baseFolder, partPlace } from "../models/pipeline/places.js";
 import { SrpoError } from "../native/error.js";
 import { AdamW } from "../optim/adamw.js";
 import { Ema } from "../optim/ema.js";
+import { Sharding } from "../optim/sharding.js";
 import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { loadTrainingState, readTraining, saveCheckpoint } from "./checkpoint.js";
+import { heldCheckpoint, loadTrainingState, readTraining } from "./checkpoint.js";
 import { markBest } from "./best.js";
 import type { TrainConfig } from "./config.js";
 import { checkEvaluation, evaluationEvery, Evaluations } from "./evaluations.js";
 import type { Evaluator } from "./evaluator.js";
-import { MetricsLog } from "./metrics.js";
+import { MetricsLog, type MetricsRow } from "./metrics.js";
 import type { Progress } from "./progress.js";
+import { Ranks } from "./ranks.js";
 import { rewardFigures } from "./reward_evaluator.js";
 import type { RunFolder } from "./run_folder.js";
 import { Sampler } from "./sampler.js";
+import { Saver } from "./saver.js";
 import { loadSetup, type Setup } from "./setup.js";
 import { Updater } from "./updater.js";
 
@@ -34,7 +38,7 @@ export interface RunOptions {
 }
 
 export interface RunEnd {
-  /** Whether the signal ended it before the last step. */
+  /** Whether the signal, of any rank, ended it before the last step. */
   interrupted: boolean;
   /** The last checkpoint; undefined if it ended before the first. */
   checkpoint: string | undefined;
@@ -48,6 +52,7 @@ export class Trainer {
   step = 0;
   readonly #ema: Ema | undefined;
   readonly #updater: Updater;
+  readonly #saver: Saver;
 
   private constructor(
     readonly config: TrainConfig,
@@ -55,28 +60,34 @@ export class Trainer {
     readonly method: Method,
     readonly optimizer: AdamW,
     readonly evaluations: Evaluations | undefined,
+    readonly sharding: Sharding,
+    readonly ranks: Ranks,
   ) {
     const { remainder } = optimizer;
     this.#ema =
-      config.ema > 0 ? new Ema(setup.trained, { decay: config.ema, remainder }) : undefined;
-    this.#updater = new Updater(config, setup, method, optimizer, this.#ema);
+      config.ema > 0 ? new Ema(sharding.shard, { decay: config.ema, remainder }) : undefined;
+    this.#updater = new Updater(config, setup, method, optimizer, this.#ema, sharding, ranks);
+    this.#saver = new Saver(ranks);
   }
 
   /**
    * Loads models and data, and with `checkpoint` the state that a run goes on from.
    *
    * @param evaluator - what judges the run, in place of a second reward; stays the caller's to dispose of
+   * @param ranks - the processes that train together, which all call this; default this one alone
    * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT
    */
   static async create(
     config: TrainConfig,
     checkpoint?: string,
     evaluator?: Evaluator,
+    ranks: Ranks = Ranks.solo(),
   ): Promise<Trainer> {
     const second = config.evalReward === undefined ? undefined : rewardFigures;
     const criterion = checkEvaluation(config, evaluator?.figures ?? second);
-    const setup = await loadSetup(config);
+    const setup = await loadSetup(config, ranks.size);
     let optimizer: AdamW | undefined;
+    let sharding: Sharding | undefined;
     try {
       const judge = evaluator ?? setup.evaluator;
       const state = checkpoint === undefined ? undefined : readTraining(checkpoint).evaluation;
@@ -87,7 +98,9 @@ export class Trainer {
       const { lr, beta1, beta2, eps, weightDecay, rounding, moments } = config;
       const seed = BigInt(config.seed);
       const { model, trained, lora } = setup;
-      optimizer = new AdamW(trained, {
+      sharding = new Sharding(trained, ranks.communicator);
+      const { shard } = sharding;
+      optimizer = new AdamW(shard, {
         lr,
         beta1,
         beta2,
@@ -99,12 +112,20 @@ export class Trainer {
       });
       // A resumed run has its masters in its state; a LoRA begins as it is.
       if (checkpoint === undefined && lora === undefined && optimizer.remainder !== undefined)
-        await openFluxMasters(partPlace(setup.place, "transformer"), model, optimizer.remainder);
-      const trainer = new Trainer(config, setup, setup.method, optimizer, evaluations);
+        await openFluxMasters(
+          partPlace(setup.place, "transformer"),
+          model,
+          optimizer.remainder,
+          shard,
+        );
+      sharding.gatherWeights();
+      const { method } = setup;
+      const trainer = new Trainer(config, setup, method, optimizer, evaluations, sharding, ranks);
       if (checkpoint !== undefined) await trainer.#resume(checkpoint);
       return trainer;
     } catch (error) {
       optimizer?.dispose();
+      sharding?.dispose();
       setup.dispose();
       throw error;
     }
@@ -117,60 +138,74 @@ export class Trainer {
         "ERR_CONFIG",
         `resume: expected a run of ${this.config.method}, got one of ${record.method}`,
       );
-    await verifyManifest(checkpoint);
+    const { rank, size } = this.ranks;
+    await this.ranks.all(() => verifyManifest(checkpoint, { rank, ranks: size }));
     using scope = tensorScope();
     void scope;
     // The optimizer's step is a tensor made for the occasion, so that its state is read through a copy.
-    const { weights, ema, ...optimizer } = this.#state();
-    await loadTrainingState(checkpoint, {
-      weights: weights!,
-      ...optimizer,
-      ...(ema && { ema }),
-    });
+    const optimizer = this.optimizer.state();
+    await loadTrainingState(checkpoint, this.#state(optimizer));
     await this.optimizer.loadState(optimizer);
+    this.sharding.gatherWeights();
     this.step = record.step;
   }
 
-  /** What a resumed run continues from, by name. */
-  #state(): Record<string, Tensor> {
-    return {
-      weights: this.setup.trained.weights,
-      ...this.optimizer.state(),
-      ...this.#ema?.state(),
-    };
+  /** What a resumed run continues from: this rank's part, by name. */
+  #state(optimizer: Record<string, Tensor> = this.optimizer.state()): StatePart {
+    const { rank, size } = this.ranks;
+    const { first, count, weights } = this.sharding.shard;
+    const { length } = this.setup.trained;
+    const tensors = { weights, ...optimizer, ...this.#ema?.state() };
+    return { rank, ranks: size, first, count, length, tensors };
   }
 
   /**
    * Trains to the last step, or until the signal; saves where it ends. A signal before the first update
-   * leaves nothing to save: the run begins again when it is resumed.
+   * leaves nothing to save: the run begins again when it is resumed. Of several ranks the first writes what a
+   * run has once, and what one knows of the end all are told between updates.
    */
-  async run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
-    const { evaluations } = this;
-    const metrics = await MetricsLog.open(
-      run.metrics,
-      run.path,
-      this.step,
-      (row) => evaluations?.knows(row) ?? true,
-    );
+  async run(run: RunFolder, options: RunOptions): Promise<RunEnd> {
+    try {
+      const end = await this.#run(run, options);
+      await this.#saver.finish();
+      return end;
+    } catch (error) {
+      // The first error counts; a checkpoint on its way is not lost with it.
+      await this.#saver.leave().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
+    const { evaluations, ranks } = this;
+    const known = (row: MetricsRow) => evaluations?.knows(row) ?? true;
+    const metrics = ranks.isFirst
+      ? await MetricsLog.open(run.metrics, run.path, this.step, known)
+      : undefined;
     const { model, policy } = this.setup;
     const evaluate = async () =>
-      (await evaluations?.at(this.step, { model, policy, signal }, { metrics, progress })) ?? false;
+      (await evaluations?.at(this.step, { model, policy, signal }, { metrics, progress, ranks })) ??
+      false;
     const ended = () => this.step >= steps || (evaluations?.exhausted ?? false);
     const sampler = new Sampler(this.config, this.setup, run);
     const { steps, saveEvery, sampleEvery, batch } = this.config;
     const due = () => sampleEvery > 0 && (this.step % sampleEvery === 0 || this.step === steps);
+    const draw = async () => {
+      if (due() && metrics !== undefined) await sampler.draw(this.step, metrics, signal);
+    };
     let checkpoint: string | undefined;
     // The grid of this step is there already unless the run was stopped between it and the step.
-    if (due() && !existsSync(sampler.fileOf(this.step))) {
-      progress?.update(this.step, "drawing samples");
-      await sampler.draw(this.step, metrics, signal);
+    if (!existsSync(sampler.fileOf(this.step))) {
+      if (due()) progress?.update(this.step, "drawing samples");
+      await draw();
     }
     // A run that was stopped before it named its best checkpoint names it now.
-    await this.#markBest(run);
+    if (ranks.isFirst) await this.#markBest(run);
     if (await evaluate()) checkpoint = await this.save(run);
     progress?.update(this.step);
     const { passes } = this.setup.policy;
-    while (!ended() && !signal.aborted) {
+    let stopped = await ranks.any(signal.aborted);
+    while (!ended() && !stopped) {
       const started = performance.now();
       const before = { ...passes };
       const values = await this.update(this.step + 1, (prompts) =>
@@ -180,16 +215,27 @@ export class Trainer {
       const forwards = passes.forwards - before.forwards;
       const backwards = passes.backwards - before.backwards;
       this.step += 1;
-      metrics.write({ step: this.step, ...values, seconds, forwards, backwards });
+      const together = this.#together(seconds);
+      metrics?.write({ step: this.step, ...values, seconds, forwards, backwards, ...together });
       progress?.update(this.step, noteOf(values));
-      if (due()) await sampler.draw(this.step, metrics, signal);
+      await draw();
       const best = await evaluate();
-      const last = ended() || signal.aborted;
+      await this.#saver.settle();
+      stopped = await ranks.any(signal.aborted);
+      const last = ended() || stopped;
       if (last || best || (saveEvery > 0 && this.step % saveEvery === 0))
         checkpoint = await this.save(run);
     }
     if (ended()) checkpoint ??= path.join(run.checkpoints, stepName(this.step));
     return { interrupted: !ended(), checkpoint, conclusion: evaluations?.conclusion() ?? [] };
+  }
+
+  /** What several ranks log of an update: prompts a second, and the seconds that each waited for the others. */
+  #together(seconds: number): Record<string, number> {
+    const { size } = this.ranks;
+    if (size === 1) return {};
+    const waits = this.#updater.waited.map((waited, rank) => [`waited/${rank}`, waited] as const);
+    return { promptsPerSecond: this.config.batch / seconds, ...Object.fromEntries(waits) };
   }
 
   async #markBest(run: RunFolder): Promise<void> {
@@ -206,7 +252,10 @@ export class Trainer {
     return this.#updater.run(step, onPrompts);
   }
 
-  /** Writes a checkpoint of now, and removes the earlier ones beyond `keep`, but the best. Returns its folder. */
+  /**
+   * Takes a checkpoint of now, which is written while training goes on; once it is complete, the earlier ones
+   * beyond `keep`, but the best, are removed. Returns its folder.
+   */
   async save(run: RunFolder): Promise<string> {
     const { config, setup } = this;
     const { weights, device } = setup.trained;
@@ -214,40 +263,44 @@ export class Trainer {
     const place = path.join(run.checkpoints, stepName(this.step));
     using scope = tensorScope();
     void scope;
-    await saveCheckpoint(place, {
-      model: setup.model,
-      lora: setup.lora,
-      transformer: partPlace(setup.place, "transformer"),
-      // Bfloat16 weights in a float32 file are the exact ones.
-      master:
-        weights.dtype === "bfloat16" && config.saveDtype === "float32"
-          ? this.optimizer.master()
-          : undefined,
-      base: baseFolder(setup.place),
-      saveDtype: config.saveDtype,
-      state: this.#state(),
-      training: {
-        step: this.step,
-        method: config.method,
-        seed: config.seed,
-        options: JSON.parse(JSON.stringify(config)) as Record<string, never>,
-        version: setup.version,
-        ...(this.evaluations?.state && { evaluation: this.evaluations.state }),
-      },
-    });
-    await this.#markBest(run);
-    // A run that went on from an earlier checkpoint leaves the later ones until it arrives there.
-    const all = (await completeCheckpoints(run.checkpoints)).filter(
-      ({ step }) => step <= this.step,
-    );
-    for (const old of all.slice(config.keep))
-      if (old.step !== this.evaluations?.bestStep) await removeFolder(old.path);
+    // Bfloat16 weights in a float32 file are the exact ones.
+    const exact = weights.dtype === "bfloat16" && config.saveDtype === "float32";
+    const hold = () =>
+      heldCheckpoint({
+        model: setup.model,
+        lora: setup.lora,
+        transformer: partPlace(setup.place, "transformer"),
+        master: exact ? this.sharding.gathered(this.optimizer.master()) : undefined,
+        base: baseFolder(setup.place),
+        saveDtype: config.saveDtype,
+        state: this.#state(),
+        training: {
+          step: this.step,
+          method: config.method,
+          seed: config.seed,
+          options: JSON.parse(JSON.stringify(config)) as Record<string, never>,
+          version: setup.version,
+          ...(this.evaluations?.state && { evaluation: this.evaluations.state }),
+        },
+      });
+    const [step, best] = [this.step, this.evaluations?.bestStep];
+    await this.#saver.save(place, hold, () => this.#tidy(run, step, best));
     return place;
+  }
+
+  /** After the checkpoint of a step: names the best, and removes what is too old. */
+  async #tidy(run: RunFolder, step: number, best: number | undefined): Promise<void> {
+    if (best !== undefined) await markBest(run.checkpoints, best);
+    // A run that went on from an earlier checkpoint leaves the later ones until it arrives there.
+    const all = (await completeCheckpoints(run.checkpoints)).filter((one) => one.step <= step);
+    for (const old of all.slice(this.config.keep))
+      if (old.step !== best) await removeFolder(old.path);
   }
 
   dispose(): void {
     this.optimizer.dispose();
     this.#ema?.dispose();
+    this.sharding.dispose();
     this.setup.dispose();
   }
 }

@@ -2,18 +2,24 @@ import { backward } from "../autograd/backward.js";
 import type { Batch, Method, PromptFeatures } from "../methods/method.js";
 import { SrpoError } from "../native/error.js";
 import type { AdamW } from "../optim/adamw.js";
-import { gradNorm } from "../optim/clip.js";
 import type { Ema } from "../optim/ema.js";
 import { schedule, type Schedule } from "../optim/schedule.js";
+import type { Sharding } from "../optim/sharding.js";
 import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { TrainConfig } from "./config.js";
 import { firstNotFinite, parametersNotFinite } from "./not_finite.js";
+import type { Ranks } from "./ranks.js";
 import type { Setup } from "./setup.js";
-import { TermMetrics } from "./term_metrics.js";
+import { meansOf, TermMetrics, type Logged } from "./term_metrics.js";
 
-/** Makes a run's updates: batches, accumulation over a method's terms, clip, optimizer, EMA. */
+/**
+ * Makes a run's updates: batches, accumulation over a method's terms, clip, optimizer, EMA. Of several ranks
+ * each takes its part of the prompts and, of the summed gradient, its range of the weights.
+ */
 export class Updater {
+  /** Seconds that each rank waited, in the last update, until all had their gradients. */
+  waited: number[] = [];
   readonly #schedule: Schedule;
 
   constructor(
@@ -22,6 +28,8 @@ export class Updater {
     readonly method: Method,
     readonly optimizer: AdamW,
     readonly ema: Ema | undefined,
+    readonly sharding: Sharding,
+    readonly ranks: Ranks,
   ) {
     this.#schedule = schedule(config.schedule, { warmup: config.warmup, total: config.steps });
   }
@@ -41,6 +49,8 @@ export class Updater {
     if (method.collect !== undefined)
       for (const samples of this.#microBatches())
         await method.collect(await this.#batch(step, 0, samples));
+    await method.collected?.((mine) => this.ranks.gather(mine));
+    this.waited = Array.from({ length: this.ranks.size }, () => 0);
     let values: Record<string, number> = {};
     for (let pass = 0; pass < (method.passes ?? 1); ++pass)
       values = await this.#pass(step, pass, onPrompts);
@@ -55,8 +65,12 @@ export class Updater {
   ): Promise<Record<string, number>> {
     using scope = tensorScope();
     void scope;
-    const metrics = await this.#accumulate(step, pass, onPrompts);
-    const norm = gradNorm(this.setup.trained);
+    const logged = await this.#accumulate(step, pass, onPrompts);
+    const began = performance.now();
+    this.sharding.reduceGradients();
+    await synchronize(this.setup.trained.device);
+    const waited = (performance.now() - began) / 1000;
+    const norm = this.sharding.gradNorm();
     const found = await norm.item();
     if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
@@ -67,16 +81,19 @@ export class Updater {
       maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
     });
     this.ema?.update();
+    this.sharding.gatherWeights();
     await synchronize(this.setup.trained.device);
-    return { ...metrics, gradNorm: found, lr };
+    const all = await this.ranks.gather({ logged, waited });
+    this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
+    return { ...meansOf(all.map((one) => one.logged)), gradNorm: found, lr };
   }
 
-  /** The gradient of an update's whole loss, in the model's gradients; returns the terms' metrics. */
+  /** The gradient of the loss of this rank's prompts, in the model's gradients; returns the terms' metrics. */
   async #accumulate(
     step: number,
     pass: number,
     onPrompts?: (done: number) => void,
-  ): Promise<Record<string, number>> {
+  ): Promise<Logged> {
     const { trained: parameters } = this.setup;
     const logged = new TermMetrics();
     parameters.zeroGradients();
@@ -87,20 +104,23 @@ export class Updater {
       const batch = await this.#batch(step, pass, samples);
       for await (const term of this.method.terms(batch)) {
         backward(term.loss);
-        logged.add(term);
+        logged.add(term, { prompts: samples.length, share: batch.share });
         // One term's work in the queue at a time: its memory is what the next one takes.
         await synchronize(parameters.device);
       }
       onPrompts?.((done += samples.length));
     }
-    return logged.means();
+    return logged.read();
   }
 
   /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
   async #notFinite(step: number, pass: number, norm: number): Promise<SrpoError> {
-    const guilty = await this.#firstNotFinite(step, pass).catch(() => undefined);
+    const own = await this.#firstNotFinite(step, pass).catch(() => undefined);
+    const all = await this.ranks.gather(own);
+    const rank = all.findIndex((found) => found !== undefined);
+    const where = this.ranks.size === 1 ? "" : `, on rank ${rank}`;
     const what =
-      guilty === undefined ? "" : `; the first output that is not finite is of ${guilty}`;
+      rank < 0 ? "" : `; the first output that is not finite is of ${all[rank]!}${where}`;
     return new SrpoError(
       "ERR_NOT_FINITE",
       `train: update ${step}: expected a finite gradient, got norm ${norm}${what}; the weights have not moved`,
@@ -115,12 +135,13 @@ export class Updater {
     return `the gradient of ${name}${more.length > 0 ? ` and ${more.length} more parameters` : ""}`;
   }
 
-  /** The update's prompts in groups of one forward. */
+  /** This rank's prompts of an update in groups of one forward. */
   #microBatches(): number[][] {
     const { batch, microBatch } = this.config;
+    const samples = this.ranks.samplesOf(batch);
     const groups: number[][] = [];
-    for (let start = 0; start < batch; start += microBatch)
-      groups.push(Array.from({ length: Math.min(microBatch, batch - start) }, (_, i) => start + i));
+    for (let start = 0; start < samples.length; start += microBatch)
+      groups.push(samples.slice(start, start + microBatch));
     return groups;
   }
 

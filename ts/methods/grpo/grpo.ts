@@ -74,6 +74,8 @@ export class Grpo implements Method {
   /** Of the update at hand: the members of each batch, by the places of its prompts. */
   readonly #batches = new Map<string, { samples: readonly number[]; members: Member[] }>();
   #step = 0;
+  /** Rewards of all of the update's groups, on other ranks too, by the prompt's place; once they are known. */
+  #all: ReadonlyMap<number, readonly number[]> | undefined;
   #advantages: Map<number, readonly number[]> | undefined;
 
   /** @throws SrpoError ERR_CONFIG, naming the option */
@@ -94,10 +96,19 @@ export class Grpo implements Method {
     const key = keyOf(batch);
     if (batch.step !== this.#step || this.#batches.has(key)) this.#batches.clear();
     this.#step = batch.step;
+    this.#all = undefined;
     this.#advantages = undefined;
     const members: Member[] = [];
     for (let m = 0; m < this.options.groupSize; ++m) members.push(await this.#rollOut(batch, m));
     this.#batches.set(key, { samples: batch.samples, members });
+  }
+
+  /** A spread over the update, and what is logged, are of all ranks' groups. */
+  async collected(gather: <T>(mine: T) => Promise<T[]>): Promise<void> {
+    this.#all = undefined;
+    const ranks = await gather([...this.#rewards()]);
+    this.#all = new Map(ranks.flat());
+    this.#advantages = undefined;
   }
 
   async *terms(batch: Batch): AsyncGenerator<Term> {
@@ -125,7 +136,8 @@ export class Grpo implements Method {
     return this.#advantages;
   }
 
-  #rewards(): Map<number, number[]> {
+  #rewards(): ReadonlyMap<number, readonly number[]> {
+    if (this.#all !== undefined) return this.#all;
     return new Map(
       [...this.#batches.values()].flatMap(({ samples, members }) =>
         samples.map((sample, b) => [sample, members.map(({ rewards }) => rewards[b]!)] as const),

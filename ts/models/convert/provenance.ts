@@ -1,8 +1,8 @@
 // What a written file says of where it comes from.
-import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
+import { Hasher } from "../../checkpoint/hasher.js";
 import { isObject, readJson } from "../../checkpoint/strict_json.js";
 import { commitOf } from "../../native/commit.js";
 import { packageVersion } from "../../native/load.js";
@@ -31,10 +31,10 @@ async function sha256(file: string): Promise<string> {
   const key = [path.resolve(file), size, mtimeMs].join(" ");
   const before = known.get(key);
   if (before !== undefined) return before;
-  const hash = createHash("sha256");
+  const hasher = new Hasher();
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 22 }))
-    hash.update(chunk as Buffer);
-  const digest = hash.digest("hex");
+    await hasher.update(chunk as Buffer);
+  const digest = await hasher.digest();
   known.set(key, digest);
   return digest;
 }
