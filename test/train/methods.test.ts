@@ -65,7 +65,9 @@ test("collect sees every batch before the first term; each pass is a step from g
       yield { name: "all", loss, metrics: { pass } };
     },
   };
-  const updater = new Updater(trainer.config, setup, method, trainer.optimizer, undefined);
+  const { optimizer, sharding, ranks } = trainer;
+  const parts = { optimizer, sharding, ranks, ema: undefined };
+  const updater = new Updater(trainer.config, setup, method, parts);
   const values = await updater.run(1);
   assert.deepEqual(told, [
     "collect 0 1",

@@ -14,9 +14,9 @@ parentPort!.on("message", ({ id, bytes }: HashRequest) => {
   const hash = hashes.get(id) ?? createHash("sha256");
   if (bytes === undefined) {
     hashes.delete(id);
-    parentPort!.postMessage(hash.digest("hex"));
+    parentPort!.postMessage(hash.digest("hex"), []);
     return;
   }
   hashes.set(id, hash.update(bytes));
-  parentPort!.postMessage("");
+  parentPort!.postMessage("", []);
 });

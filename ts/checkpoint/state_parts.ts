@@ -30,10 +30,10 @@ export interface StatePart extends StateRange {
 /** Elements that an 8-bit moment's scale stands for: ranges begin at multiples. */
 export const blockElements = 256;
 
-/** Elements that a row of a tensor of the range stands for; undefined for one that belongs to no range. */
-function elementsARow({ shape: [rows] }: Tensor, { count }: StateRange): number | undefined {
-  if (rows === count) return 1;
-  return rows === Math.ceil(count / blockElements) && rows > 1 ? blockElements : undefined;
+/** Elements that a row of a tensor of the range stands for; undefined for a counter, which belongs to none. */
+function elementsARow({ shape: [rows], dtype }: Tensor, { count }: StateRange): number | undefined {
+  if (dtype === "int32") return undefined;
+  return rows === count ? 1 : blockElements;
 }
 
 const endOf = ({ first, count, length }: StateRange) => Math.min(first + count, length);

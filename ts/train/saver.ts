@@ -17,7 +17,7 @@ interface Save {
   /** Resolves when this rank's files are written, or cannot be. */
   ended: Promise<void>;
   /** On the first rank, once the folder is in place. */
-  then: () => Promise<void>;
+  after: () => Promise<void>;
 }
 
 export class Saver {
@@ -29,13 +29,13 @@ export class Saver {
    * Begins to write a checkpoint, in place of one that is there; waits for an earlier one first.
    *
    * @param hold - takes what is to be written out of the device's memory; training goes on after it
-   * @param then - on the first rank, once the checkpoint is complete
+   * @param after - on the first rank, once the checkpoint is complete
    * @throws SrpoError what went wrong with the earlier one, or with taking it
    */
   async save(
     place: string,
     hold: () => Promise<(folder: FolderWriter) => Promise<void>>,
-    then: () => Promise<void>,
+    after: () => Promise<void>,
   ): Promise<void> {
     await this.finish();
     const { ranks } = this;
@@ -53,7 +53,7 @@ export class Saver {
       await pending?.abort();
       throw error;
     }
-    const save: Save = { pending, progress: { state: "writing" }, ended: Promise.resolve(), then };
+    const save: Save = { pending, progress: { state: "writing" }, ended: Promise.resolve(), after };
     save.ended = this.#write(save, temporary, write!);
     this.#save = save;
   }
@@ -78,9 +78,9 @@ export class Saver {
     }
   }
 
-  async #commit({ pending, then }: Save, files: Manifest): Promise<void> {
+  async #commit({ pending, after }: Save, files: Manifest): Promise<void> {
     await pending!.commit(files);
-    await then();
+    await after();
   }
 
   /**

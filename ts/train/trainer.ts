@@ -64,9 +64,10 @@ export class Trainer {
     readonly ranks: Ranks,
   ) {
     const { remainder } = optimizer;
-    this.#ema =
-      config.ema > 0 ? new Ema(sharding.shard, { decay: config.ema, remainder }) : undefined;
-    this.#updater = new Updater(config, setup, method, optimizer, this.#ema, sharding, ranks);
+    const { ema: decay } = config;
+    const ema = decay > 0 ? new Ema(sharding.shard, { decay, remainder }) : undefined;
+    this.#ema = ema;
+    this.#updater = new Updater(config, setup, method, { optimizer, ema, sharding, ranks });
     this.#saver = new Saver(ranks);
   }
 

@@ -13,6 +13,14 @@ import type { Ranks } from "./ranks.js";
 import type { Setup } from "./setup.js";
 import { meansOf, TermMetrics, type Logged } from "./term_metrics.js";
 
+/** What an update moves, and with whom. */
+export interface UpdateParts {
+  readonly optimizer: AdamW;
+  readonly ema: Ema | undefined;
+  readonly sharding: Sharding;
+  readonly ranks: Ranks;
+}
+
 /**
  * Makes a run's updates: batches, accumulation over a method's terms, clip, optimizer, EMA. Of several ranks
  * each takes its part of the prompts and, of the summed gradient, its range of the weights.
@@ -26,10 +34,7 @@ export class Updater {
     readonly config: TrainConfig,
     readonly setup: Setup,
     readonly method: Method,
-    readonly optimizer: AdamW,
-    readonly ema: Ema | undefined,
-    readonly sharding: Sharding,
-    readonly ranks: Ranks,
+    readonly parts: UpdateParts,
   ) {
     this.#schedule = schedule(config.schedule, { warmup: config.warmup, total: config.steps });
   }
@@ -49,8 +54,8 @@ export class Updater {
     if (method.collect !== undefined)
       for (const samples of this.#microBatches())
         await method.collect(await this.#batch(step, 0, samples));
-    await method.collected?.((mine) => this.ranks.gather(mine));
-    this.waited = Array.from({ length: this.ranks.size }, () => 0);
+    await method.collected?.((mine) => this.parts.ranks.gather(mine));
+    this.waited = Array.from({ length: this.parts.ranks.size }, () => 0);
     let values: Record<string, number> = {};
     for (let pass = 0; pass < (method.passes ?? 1); ++pass)
       values = await this.#pass(step, pass, onPrompts);
@@ -67,23 +72,23 @@ export class Updater {
     void scope;
     const logged = await this.#accumulate(step, pass, onPrompts);
     const began = performance.now();
-    this.sharding.reduceGradients();
+    this.parts.sharding.reduceGradients();
     await synchronize(this.setup.trained.device);
     const waited = (performance.now() - began) / 1000;
-    const norm = this.sharding.gradNorm();
+    const norm = this.parts.sharding.gradNorm();
     const found = await norm.item();
     if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
     const { maxGradNorm } = this.config;
-    this.optimizer.step({
+    this.parts.optimizer.step({
       lr,
       gradNorm: norm,
       maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
     });
-    this.ema?.update();
-    this.sharding.gatherWeights();
+    this.parts.ema?.update();
+    this.parts.sharding.gatherWeights();
     await synchronize(this.setup.trained.device);
-    const all = await this.ranks.gather({ logged, waited });
+    const all = await this.parts.ranks.gather({ logged, waited });
     this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
     return { ...meansOf(all.map((one) => one.logged)), gradNorm: found, lr };
   }
@@ -116,9 +121,9 @@ export class Updater {
   /** Why an update's gradient is not finite: it is computed once more, with an eye on every op. */
   async #notFinite(step: number, pass: number, norm: number): Promise<SrpoError> {
     const own = await this.#firstNotFinite(step, pass).catch(() => undefined);
-    const all = await this.ranks.gather(own);
+    const all = await this.parts.ranks.gather(own);
     const rank = all.findIndex((found) => found !== undefined);
-    const where = this.ranks.size === 1 ? "" : `, on rank ${rank}`;
+    const where = this.parts.ranks.size === 1 ? "" : `, on rank ${rank}`;
     const what =
       rank < 0 ? "" : `; the first output that is not finite is of ${all[rank]!}${where}`;
     return new SrpoError(
@@ -138,7 +143,7 @@ export class Updater {
   /** This rank's prompts of an update in groups of one forward. */
   #microBatches(): number[][] {
     const { batch, microBatch } = this.config;
-    const samples = this.ranks.samplesOf(batch);
+    const samples = this.parts.ranks.samplesOf(batch);
     const groups: number[][] = [];
     for (let start = 0; start < samples.length; start += microBatch)
       groups.push(samples.slice(start, start + microBatch));
