@@ -3,6 +3,7 @@
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
 #include "cpp/ops/conv/conv2d.h"
+#include "cpp/ops/norm/group_norm.h"
 
 namespace srpo::binding {
 namespace {
@@ -20,7 +21,7 @@ Conv2dGeometry geometry_of(const Arguments& args, size_t first) {
           .upsample = args.boolean(first + 2, "upsample")};
 }
 
-// conv2dForward(x, w, b, residual, stride, padding, upsample) -> y
+// conv2dForward(x, w, b, residual, stride, padding, upsample, groups) -> [y, statistics]; groups null: none, null
 Napi::Value conv2d_forward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "conv2d");
   const Tensor x = args.tensor(0, "x");
@@ -33,9 +34,21 @@ Napi::Value conv2d_forward(const Napi::CallbackInfo& info) {
   const Tensor y = Tensor::empty(
       {x->dim(0), g.rows(x->dim(1), w->dim(1)), g.columns(x->dim(2), w->dim(2)), w->dim(0)},
       x->dtype, x.device());
-  const Conv2dForward op{.y = y, .x = x, .w = w, .bias = bias, .residual = residual, .geometry = g};
+  Tensor statistics;
+  if (!args.raw(7).IsNull()) {
+    const int64_t groups = args.integer(7, "groups");
+    group_norm_check(args.op(), y, groups);
+    statistics = Tensor::empty({x->dim(0), groups, 2}, DType::kFloat32, x.device());
+  }
+  const Conv2dForward op{.y = y,
+                         .x = x,
+                         .w = w,
+                         .bias = bias,
+                         .residual = residual,
+                         .statistics = statistics,
+                         .geometry = g};
   srpo::conv2d_forward(op, x.stream());
-  return args.handle(y);
+  return args.handles({y, statistics});
 }
 
 // conv2dBackward(dy, x, w, dw, db, wantsDx, stride, padding, upsample) -> dx or null; adds to dw, db

@@ -151,13 +151,14 @@ Napi::Value rms_norm_backward(const Napi::CallbackInfo& info) {
   return dx ? args.handle(dx) : info.Env().Null();
 }
 
-// groupNormForward(x, w, b, groups, eps, silu) -> [y, mean, rstd]
+// groupNormForward(x, w, b, statistics, groups, eps, silu) -> [y, mean, rstd]
 Napi::Value group_norm_forward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "groupNorm");
   const Tensor x = args.tensor(0, "x");
   const Tensor w = args.tensor(1, "w");
   const Tensor b = args.tensor(2, "b");
-  const int64_t groups = args.integer(3, "groups");
+  const Tensor statistics = args.optional_tensor(3, "statistics");
+  const int64_t groups = args.integer(4, "groups");
   group_norm_check(args.op(), x, groups);
 
   const Tensor y = Tensor::like(x);
@@ -170,8 +171,9 @@ Napi::Value group_norm_forward(const Napi::CallbackInfo& info) {
       .x = x,
       .w = w,
       .b = b,
-      .eps = args.number(4, "eps"),
-      .silu = args.boolean(5, "silu"),
+      .statistics = statistics,
+      .eps = args.number(5, "eps"),
+      .silu = args.boolean(6, "silu"),
   };
   srpo::group_norm_forward(op, x.stream());
   return args.handles({y, mean, rstd});

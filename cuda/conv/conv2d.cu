@@ -14,6 +14,7 @@
 #include "cuda/common/column_sums.cuh"
 #include "cuda/common/column_walk.cuh"
 #include "cuda/conv/conv2d_product.h"
+#include "cuda/norm/group_norm_statistics.h"
 
 namespace srpo::cuda {
 namespace {
@@ -72,8 +73,10 @@ T* pack(const Weights& w, const std::vector<int64_t>& places, Stream& stream) {
 
 /// All phases of one direction; of `whole` the plan gives the taps, the steps and the weights.
 template <typename T>
-void product(const ConvPhase& whole, const ConvAxis& down, const ConvAxis& across, const Weights& w,
-             int64_t kw, DType dtype, Stream& stream) {
+std::vector<ConvPhase> phases_of(const ConvPhase& whole, const ConvAxis& down,
+                                 const ConvAxis& across, const Weights& w, int64_t kw,
+                                 Stream& stream) {
+  std::vector<ConvPhase> phases;
   const auto count = static_cast<int64_t>(down.phases.size());
   for (int64_t a = 0; a < count; ++a)
     for (int64_t b = 0; b < count; ++b) {
@@ -103,8 +106,39 @@ void product(const ConvPhase& whole, const ConvAxis& down, const ConvAxis& acros
         phase.tap_x = upload(stream, tap_x);
         phase.w = as_they_lie ? w.data : pack<T>(w, places, stream);
       }
-      conv2d_product(phase, dtype, stream);
+      phases.push_back(phase);
     }
+  return phases;
+}
+
+/// The phases, and the statistics of y: from the tiles, where every phase can take them, or from y.
+void forward_with_statistics(std::vector<ConvPhase>& phases, const Conv2dForward& op,
+                             Stream& stream) {
+  const int64_t groups = op.statistics.dim(1), N = op.y.dim(3), width = N / groups;
+  const int64_t B = op.y.dim(0), size = op.y.dim(1) * op.y.dim(2);
+  ConvStatistics of{.run = width % 8 == 0 ? 8 : 4};
+  bool from_tiles = width % of.run == 0;
+  for (ConvPhase& phase : phases) {
+    phase.statistics.first_part = of.parts_of_picture;
+    const int64_t parts = conv2d_parts(phase, op.x.dtype, stream);
+    from_tiles = from_tiles && parts > 0;
+    of.parts_of_picture += parts;
+  }
+  if (from_tiles) {
+    of.parts = scratch<float>(stream, B * of.parts_of_picture * (N / of.run) * 2);
+    of.pixels = scratch<float>(stream, B * of.parts_of_picture);
+  }
+  for (ConvPhase& phase : phases) {
+    of.first_part = phase.statistics.first_part;
+    if (from_tiles) phase.statistics = of;
+    conv2d_product(phase, op.x.dtype, stream);
+  }
+  float* const to = op.statistics.data<float>();
+  if (from_tiles)
+    join_statistics(to, {of.parts, of.pixels, of.parts_of_picture, of.run}, B, size, N, groups,
+                    stream);
+  else
+    group_norm_statistics(to, op.y, groups, stream);
 }
 
 template <int N, typename T>
@@ -157,7 +191,9 @@ void conv2d_forward(const Conv2dForward& op, Stream& stream) {
   const ConvAxis across = forward_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
   const Weights w{op.w.pointer, Cout, Cin, kh * kw * Cin, Cin, 1};
   visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
-    product<T>(whole, down, across, w, kw, op.x.dtype, stream);
+    std::vector<ConvPhase> phases = phases_of<T>(whole, down, across, w, kw, stream);
+    if (op.statistics) return forward_with_statistics(phases, op, stream);
+    for (const ConvPhase& phase : phases) conv2d_product(phase, op.x.dtype, stream);
   });
 }
 
@@ -178,7 +214,8 @@ void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
     const ConvAxis across = gradient_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
     const Weights w{op.w.pointer, Cin, Cout, 1, Cin, kh * kw * Cin};
     visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
-      product<T>(whole, down, across, w, kw, op.x.dtype, stream);
+      for (const ConvPhase& phase : phases_of<T>(whole, down, across, w, kw, stream))
+        conv2d_product(phase, op.x.dtype, stream);
     });
   }
   if (op.dw) conv2d_weight_gradient(op, stream);

@@ -67,6 +67,10 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
 
 }  // namespace
 
+int64_t conv2d_parts(const ConvPhase& phase, DType dtype, Stream& stream) {
+  return conv2d_sm90_takes(phase, dtype) ? conv2d_sm90_parts(phase, stream) : 0;
+}
+
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream) {
   if (conv2d_sm90_takes(phase, dtype)) return conv2d_sm90(phase, stream);
   if (conv2d_mma_takes(phase, dtype)) return conv2d_mma(phase, stream);

@@ -53,6 +53,8 @@ struct ConvPhase {
 
 /// T is `dtype`. Sums run in float, tap by tap and channel by channel.
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream);
+/// Parts of a picture that conv2d_product would take statistics of; 0 where it takes none.
+int64_t conv2d_parts(const ConvPhase& phase, DType dtype, Stream& stream);
 
 /// The same on the tensor cores, for bfloat16 that it takes: channels of x in whole aligned packs of 16
 /// bytes. The order of the sums is another.
@@ -63,7 +65,7 @@ void conv2d_mma(const ConvPhase& phase, Stream& stream);
 /// meet every pixel of x, or every other one.
 bool conv2d_sm90_takes(const ConvPhase& phase, DType dtype);
 void conv2d_sm90(const ConvPhase& phase, Stream& stream);
-/// Parts that a picture's statistics have; 0 where it takes none.
+/// Boxes of a picture, if conv2d_sm90 stores whole ones and so can take statistics; else 0.
 int64_t conv2d_sm90_parts(const ConvPhase& phase, Stream& stream);
 
 /// dw[n, r, s, c] += sum over pixels of dy[., n] * x[where tap (r, s) meets it, c]

@@ -11,10 +11,9 @@
 //   dw = sum over samples and pixels of g * xhat
 //   db = sum over samples and pixels of g
 //
-// Both directions read x twice: a group of a large picture does not fit a multiprocessor. Sums run in
-// float, part by part of the pixels; parts are added up in a fixed order. The squared deviation of a
-// part's channel is taken about its first pixel, where E[x^2] - mean^2 would cancel; parts and channels
-// are joined by Chan's rule: their squares, and n times the square of each one's distance to the mean.
+// A group of a large picture does not fit a multiprocessor: forward reads x once for its mean and variance,
+// unless the convolution that made x took them (group_norm_statistics.h), and once more; backward reads x
+// and dy twice. Sums run in float, part by part of the pixels; parts are added up in a fixed order.
 // Source: Wu & He 2018, arXiv:1803.08494.
 
 #include "cpp/ops/norm/group_norm.h"
@@ -23,6 +22,7 @@
 #include "cuda/common/block_reduce.cuh"
 #include "cuda/common/column_sums.cuh"
 #include "cuda/common/column_walk.cuh"
+#include "cuda/norm/group_norm_statistics.h"
 
 namespace srpo::cuda {
 namespace {
@@ -50,65 +50,26 @@ SRPO_DEVICE Channels<N> channels_of(const T* w, const T* b, const float* mean, c
   return channels;
 }
 
-/// Mean and squared deviation of each channel over the pixels of each part.
-template <int N, typename T>
-__global__ void group_norm_parts_kernel(float* parts, const T* x, const ColumnWalk walk) {
-  float sums[2][N] = {}, first[N];
-  const int64_t column = walk.column<N>();
-  if (column < walk.C) load_pack(first, x + walk.begin() * walk.C + column);
-  walk.for_each_row<N>([&](int64_t row) {
-    float v[N];
-    load_pack(v, x + row * walk.C + column);
-    for (int j = 0; j < N; ++j) {
-      const float distance = v[j] - first[j];
-      sums[0][j] += distance;
-      sums[1][j] += distance * distance;
-    }
-  });
-  if (!add_lines(sums, walk)) return;
-  const auto n = static_cast<float>(walk.end() - walk.begin());
-  for (int j = 0; j < N; ++j) {
-    float* const to = parts + walk.part() * 2 * walk.C + column + j;
-    const float mean = sums[0][j] / n;
-    to[0] = first[j] + mean;
-    to[walk.C] = fmaxf(0.f, sums[1][j] - sums[0][j] * mean);
-  }
-}
-
-/// mean and rstd, a block for each group.
-__global__ void __launch_bounds__(kGroupThreads)
-    group_norm_join_kernel(float* mean, float* rstd, const float* parts, const ColumnWalk walk,
-                           int64_t width, float eps) {
-  const int64_t group = blockIdx.x, sample = blockIdx.y;
-  const int64_t size = walk.rows * width;
-  // f(mean, squares, n) of the group's channels in all parts
-  const auto sum_of = [&](const auto& f) {
-    float sum = 0.f;
-    for (int64_t i = threadIdx.x; i < walk.parts * width; i += kGroupThreads) {
-      const int64_t part = i / width, left = walk.rows - part * walk.rows_of_part;
-      const int64_t n = left < walk.rows_of_part ? left : walk.rows_of_part;
-      const float* const at =
-          parts + (sample * walk.parts + part) * 2 * walk.C + group * width + i % width;
-      sum += f(at[0], at[walk.C], static_cast<float>(n));
-    }
-    return block_sum(sum);
-  };
-  const float mu = sum_of([](float m, float, float n) { return n * m; }) / size;
-  const float variance =
-      sum_of([=](float m, float squares, float n) { return squares + n * (m - mu) * (m - mu); }) /
-      size;
-  if (threadIdx.x == 0) {
-    mean[sample * gridDim.x + group] = mu;
-    rstd[sample * gridDim.x + group] = rsqrtf(variance + eps);
-  }
-}
-
+/// From statistics [B, groups, 2]; the first part of each sample leaves mean and rstd for backward.
 template <int N, ActivationKind act, typename T>
-__global__ void group_norm_forward_kernel(T* y, const T* x, const T* w, const T* b,
-                                          const float* mean, const float* rstd,
-                                          const ColumnWalk walk, int64_t width) {
-  const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
+__global__ void group_norm_forward_kernel(T* y, float* mean, float* rstd, const T* x, const T* w,
+                                          const T* b, const float* statistics,
+                                          const ColumnWalk walk, int64_t width, float eps) {
   const int64_t column = walk.column<N>();
+  if (column >= walk.C) return;
+  Channels<N> of;
+  load_pack(of.w, w + column);
+  load_pack(of.b, b + column);
+  for (int j = 0; j < N; ++j) {
+    const int64_t group = walk.sample() * (walk.C / width) + (column + j) / width;
+    of.mean[j] = statistics[2 * group];
+    of.rstd[j] = rsqrtf(statistics[2 * group + 1] + eps);
+    if (blockIdx.x == 0 && static_cast<int>(threadIdx.x) < walk.packs &&
+        (column + j) % width == 0) {
+      mean[group] = of.mean[j];
+      rstd[group] = of.rstd[j];
+    }
+  }
   walk.for_each_row<N>([&](int64_t row) {
     float v[N];
     load_pack(v, x + row * walk.C + column);
@@ -213,22 +174,22 @@ void visit_silu(bool silu, const F& f) {
 
 void group_norm_forward(const GroupNormForward& op, Stream& stream) {
   const auto [B, H, W, C] = op.x.sizes<4>();
-  const int64_t groups = op.mean.dim(1), width = C / groups;
+  const int64_t groups = op.mean.dim(1);
+  const float* statistics = op.statistics.data<float>();
+  if (!op.statistics) {
+    float* const taken = scratch<float>(stream, B * groups * 2);
+    group_norm_statistics(taken, op.x, groups, stream);
+    statistics = taken;
+  }
   visit_float(op.x.dtype, [&, B = B, H = H, W = W, C = C]<typename T>() {
     const bool packed = packs<T>(op.x.pointer, C) && packs<T>(op.y.pointer) &&
                         packs<T>(op.w.pointer) && packs<T>(op.b.pointer);
     visit_pack<T>(packed, [&]<int N>() {
       const ColumnWalk walk = column_walk<N>(B, H * W, C);
-      float* const parts = scratch<float>(stream, B * walk.parts * 2 * C);
-      launch(group_norm_parts_kernel<N, T>, walk_config<N, 2>(walk, stream), parts, op.x.data<T>(),
-             walk);
-      launch(group_norm_join_kernel,
-             {.grid = {groups, B}, .block = kGroupThreads, .stream = stream}, op.mean.data<float>(),
-             op.rstd.data<float>(), parts, walk, width, op.eps);
       visit_silu(op.silu, [&]<ActivationKind act>() {
         launch(group_norm_forward_kernel<N, act, T>, walk_config<N>(walk, stream), op.y.data<T>(),
-               op.x.data<T>(), op.w.data<T>(), op.b.data<T>(), op.mean.data<float>(),
-               op.rstd.data<float>(), walk, width);
+               op.mean.data<float>(), op.rstd.data<float>(), op.x.data<T>(), op.w.data<T>(),
+               op.b.data<T>(), statistics, walk, C / groups, op.eps);
       });
     });
   });

@@ -111,6 +111,7 @@ export const calls: Record<string, Call> = {
     1,
     [1, 1, 1, 1],
     false,
+    2,
   ],
   conv2dBackward: (d) => [
     tensor([B, 5, 4, 2], d),
@@ -176,7 +177,15 @@ export const calls: Record<string, Call> = {
     0.1,
   ],
   recoverBackward: (d) => [tensor([B, 4, 6, 3], d), [1, 2], 0.3],
-  groupNormForward: (d) => [tensor([B, 3, 2, 6], d), tensor([6], d), tensor([6], d), 3, 1e-6, true],
+  groupNormForward: (d) => [
+    tensor([B, 3, 2, 6], d),
+    tensor([6], d),
+    tensor([6], d),
+    tensor([B, 3, 2], "float32"),
+    3,
+    1e-6,
+    true,
+  ],
   groupNormBackward: (d) => [
     tensor([6]),
     tensor([6]),

@@ -158,6 +158,7 @@ export interface Binding {
   fill(t: Handle, value: number): void;
 
   // conv.cpp
+  /** Statistics [B, groups, 2] (mean, variance) of y's groups, if groups are given. */
   conv2dForward(
     x: Handle,
     w: Handle,
@@ -166,7 +167,8 @@ export interface Binding {
     stride: number,
     padding: readonly number[],
     upsample: boolean,
-  ): Handle;
+    groups: number | null,
+  ): [y: Handle, statistics: Handle | null];
   /** Adds to dw and db (float32); dx if wanted. */
   conv2dBackward(
     dy: Handle,
@@ -268,6 +270,7 @@ export interface Binding {
     x: Handle,
     w: Handle,
     b: Handle,
+    statistics: Handle | null,
     groups: number,
     eps: number,
     silu: boolean,

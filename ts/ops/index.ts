@@ -7,7 +7,7 @@ export { modulatedLayerNorm } from "./norm/modulated_layer_norm.js";
 export { reshape } from "./layout/reshape.js";
 export { layerNorm } from "./norm/layer_norm.js";
 export { rmsNorm } from "./norm/rms_norm.js";
-export { conv2d, type Padding } from "./conv/conv2d.js";
+export { conv2d, conv2dWithStatistics, type Conv2dOptions, type Padding } from "./conv/conv2d.js";
 export { concat } from "./layout/concat.js";
 export { slice } from "./layout/slice.js";
 export { gatherRows } from "./layout/gather_rows.js";

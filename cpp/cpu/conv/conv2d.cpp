@@ -23,6 +23,7 @@
 #include "cpp/cpu/conv/conv2d_kernels.h"
 #include "cpp/cpu/gemm/gemm.h"
 #include "cpp/cpu/isa.h"
+#include "cpp/cpu/norm/group_norm_statistics.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/visit.h"
 #include "cpp/ops/conv/conv2d_plan.h"
@@ -460,6 +461,7 @@ void conv2d_forward(const Conv2dForward& op, Stream&) {
     product_forward(op);
   else
     visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });
+  if (op.statistics) group_norm_statistics(op.statistics.data<float>(), op.y, op.statistics.dim(1));
 }
 
 void conv2d_backward(const Conv2dBackward& op, Stream&) {

@@ -19,6 +19,7 @@
 
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/norm/group_norm_kernels.h"
+#include "cpp/cpu/norm/group_norm_statistics.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/visit.h"
 
@@ -85,9 +86,9 @@ std::vector<float> per_channel(const float* of_group, const Cut& cut, int64_t gr
   return all;
 }
 
-/// mean and rstd [B, groups] from the parts' means and squared deviations [B * parts, C].
-void join_statistics(float* mean, float* rstd, const std::vector<float>& means,
-                     const std::vector<float>& squares, const Cut& cut, int64_t groups, float eps) {
+/// mean and variance [B, groups, 2] from the parts' means and squared deviations [B * parts, C].
+void join_statistics(float* statistics, const std::vector<float>& means,
+                     const std::vector<float>& squares, const Cut& cut, int64_t groups) {
   const int64_t width = cut.C / groups;
   for (int64_t i = 0; i < cut.B * groups; ++i) {
     const int64_t b = i / groups, channel = i % groups * width;
@@ -104,8 +105,8 @@ void join_statistics(float* mean, float* rstd, const std::vector<float>& means,
     const double mu = over_parts([&](int64_t c, double n) { return n * means[c]; }) / size;
     const double deviation = over_parts(
         [&](int64_t c, double n) { return squares[c] + n * (means[c] - mu) * (means[c] - mu); });
-    mean[i] = static_cast<float>(mu);
-    rstd[i] = static_cast<float>(1 / std::sqrt(deviation / size + static_cast<double>(eps)));
+    statistics[2 * i] = static_cast<float>(mu);
+    statistics[2 * i + 1] = static_cast<float>(deviation / size);
   }
 }
 
@@ -121,17 +122,30 @@ std::vector<float> widened(const TensorView& t) {
 }
 
 template <typename T>
+void take_statistics(float* statistics, const TensorView& x, int64_t groups) {
+  const Cut cut(x);
+  const int64_t C = cut.C;
+  std::vector<float> means(cut.B * cut.parts * C), squares(cut.B * cut.parts * C);
+  cut.for_each_part([&](int64_t, int64_t part, int64_t first, int64_t pixels) {
+    kernels<T>().statistics(means.data() + part * C, squares.data() + part * C, x.data<T>() + first,
+                            pixels, C);
+  });
+  join_statistics(statistics, means, squares, cut, groups);
+}
+
+template <typename T>
 void forward(const GroupNormForward& op) {
   const Cut cut(op.x);
   const int64_t C = cut.C, groups = op.mean.dim(1);
   const T* x = op.x.data<T>();
-  std::vector<float> means(cut.B * cut.parts * C), squares(cut.B * cut.parts * C);
-  cut.for_each_part([&](int64_t, int64_t part, int64_t first, int64_t pixels) {
-    kernels<T>().statistics(means.data() + part * C, squares.data() + part * C, x + first, pixels,
-                            C);
-  });
-  join_statistics(op.mean.data<float>(), op.rstd.data<float>(), means, squares, cut, groups,
-                  op.eps);
+  std::vector<float> taken(op.statistics ? 0 : cut.B * groups * 2);
+  if (!op.statistics) group_norm_statistics(taken.data(), op.x, groups);
+  const float* statistics = op.statistics ? op.statistics.data<float>() : taken.data();
+  for (int64_t i = 0; i < cut.B * groups; ++i) {
+    op.mean.data<float>()[i] = statistics[2 * i];
+    op.rstd.data<float>()[i] =
+        static_cast<float>(1 / std::sqrt(double{statistics[2 * i + 1]} + double{op.eps}));
+  }
 
   const std::vector<float> mean = per_channel(op.mean.data<float>(), cut, groups);
   const std::vector<float> rstd = per_channel(op.rstd.data<float>(), cut, groups);
@@ -187,6 +201,10 @@ void backward(const GroupNormBackward& op) {
 }
 
 }  // namespace
+
+void group_norm_statistics(float* statistics, const TensorView& x, int64_t groups) {
+  visit_bits(x.dtype, [&]<typename T>() { take_statistics<T>(statistics, x, groups); });
+}
 
 void group_norm_forward(const GroupNormForward& op, Stream&) {
   visit_bits(op.x.dtype, [&]<typename T>() { forward<T>(op); });

@@ -1,6 +1,7 @@
 #include "cpp/ops/conv/conv2d.h"
 
 #include "cpp/core/check.h"
+#include "cpp/ops/norm/group_norm.h"
 #include "cpp/ops/op_table.h"
 
 namespace srpo {
@@ -41,6 +42,10 @@ void conv2d_forward(const Conv2dForward& op, Stream& stream) {
   if (op.residual) {
     require_same_shape(kOp, "residual", op.residual, op.y);
     require_like(kOp, "residual", op.residual, op.x);
+  }
+  if (op.statistics) {
+    require_float32(kOp, "statistics", op.statistics, {op.x.dim(0), -1, 2}, op.x);
+    group_norm_check(kOp, op.y, op.statistics.dim(1));
   }
   dispatch(kOp, &OpTable::conv2d_forward, op, stream);
 }

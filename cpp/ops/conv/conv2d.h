@@ -30,6 +30,9 @@ struct Conv2dForward {
   TensorView w;         // [Cout, kh, kw, Cin]
   TensorView bias;      // [Cout]              or not given
   TensorView residual;  // [B, Ho, Wo, Cout]   or not given
+  // For the group norm that follows, where a device can take them while it still has y at hand: mean and
+  // variance of y over a sample's pixels and the Cout / groups neighbouring channels of a group.
+  TensorView statistics;  // [B, groups, 2]  float  out, or not given
   Conv2dGeometry geometry;
 };
 

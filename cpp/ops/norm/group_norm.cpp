@@ -19,6 +19,8 @@ void group_norm_forward(const GroupNormForward& op, Stream& stream) {
   require_shape(kOp, "b", op.b, {op.x.dim(3)});
   require_like(kOp, "w", op.w, op.x);
   require_like(kOp, "b", op.b, op.x);
+  if (op.statistics)
+    require_float32(kOp, "statistics", op.statistics, {op.x.dim(0), op.mean.dim(1), 2}, op.x);
   require_range(kOp, "eps", op.eps > 0, "a number above 0", std::to_string(op.eps));
   dispatch(kOp, &OpTable::group_norm_forward, op, stream);
 }

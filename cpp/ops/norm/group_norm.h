@@ -7,12 +7,13 @@ namespace srpo {
 /// y = act(w * (x - mean) * rstd + b), mean and variance over a sample's pixels and the C / groups
 /// neighbouring channels of a group (Wu & He 2018); act is silu(v) = v / (1 + e^-v) or nothing.
 struct GroupNormForward {
-  TensorView y;     // [B, H, W, C]        out
-  TensorView mean;  // [B, groups]  float  out, for backward
-  TensorView rstd;  // [B, groups]  float  out, 1 / sqrt(var + eps), for backward
-  TensorView x;     // [B, H, W, C]
-  TensorView w;     // [C]
-  TensorView b;     // [C]
+  TensorView y;           // [B, H, W, C]        out
+  TensorView mean;        // [B, groups]  float  out, for backward
+  TensorView rstd;        // [B, groups]  float  out, 1 / sqrt(var + eps), for backward
+  TensorView x;           // [B, H, W, C]
+  TensorView w;           // [C]
+  TensorView b;           // [C]
+  TensorView statistics;  // [B, groups, 2]  float  mean and variance of x's groups, or not given
   float eps;
   bool silu;
 };

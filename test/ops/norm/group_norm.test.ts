@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { backward } from "../../../ts/autograd/backward.js";
-import { groupNorm, reshape } from "../../../ts/ops/index.js";
+import { affine, conv2dWithStatistics, groupNorm, reshape } from "../../../ts/ops/index.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
-import { tensor } from "../../../ts/tensor/tensor.js";
+import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
 import {
   assertRelative,
   assertSameBitsForThreads,
@@ -66,6 +66,77 @@ forEachDevice("groupNorm", (test, device) => {
       await checkBfloat16((x, w, b) => groupNorm(x, w, b, { groups, act }), inputs("float32"));
     });
   }
+
+  for (const [name, channels, groups, options] of [
+    ["in runs of 4 channels", 24, 6, {}],
+    ["in runs of 8, of a residual", 96, 6, { residual: true }],
+    ["of groups of 3 channels", 24, 8, {}],
+    ["of a doubled picture", 32, 4, { upsample: true }],
+  ] as const)
+    test(`statistics from the convolution, ${name}`, async () => {
+      for (const dtype of ["float32", "bfloat16"] as const) {
+        const x = randn([2, 19, 15, 16], { dtype, device, seed: 0 });
+        const w = randn([channels, 3, 3, 16], { dtype, device, seed: 1 });
+        const bias = affine(randn([channels], { dtype, device, seed: 2 }), 1, 40); // far from zero
+        const zoom = "upsample" in options ? 2 : 1;
+        const shape = [2, 19 * zoom, 15 * zoom, channels];
+        const { y, statistics } = conv2dWithStatistics(x, w, bias, {
+          groups,
+          upsample: "upsample" in options,
+          ...("residual" in options ? { residual: randn(shape, { dtype, device, seed: 3 }) } : {}),
+        });
+        const [size, width] = [shape[1]! * shape[2]!, channels / groups];
+        const values = (await toFloat64(y))[0];
+        const exact = new Float64Array(2 * groups * 2);
+        const place = (i: number) =>
+          2 * (Math.floor(i / (size * channels)) * groups + Math.floor((i % channels) / width));
+        values.forEach((v, i) => (exact[place(i)]! += v / (size * width)));
+        values.forEach(
+          (v, i) => (exact[place(i) + 1]! += (v - exact[place(i)]!) ** 2 / (size * width)),
+        );
+        assert.deepEqual(statistics.shape, [2, groups, 2]);
+        await assertRelative(statistics, exact, 1e-6, `${dtype} statistics`);
+        const [scale, shift] = [randn([channels], { dtype, device }), bias];
+        const normed = groupNorm(y, scale, shift, { groups, statistics });
+        const alone = groupNorm(y, scale, shift, { groups });
+        await assertRelative(
+          normed,
+          await alone.read(),
+          dtype === "float32" ? 1e-5 : 2 ** -8,
+          dtype,
+        );
+      }
+    });
+
+  test("statistics leave the gradients as they are", async () => {
+    const [x, w, b] = [
+      randn([1, 9, 7, 8], { device, seed: 0 }),
+      randn([16, 3, 3, 8], { device, seed: 1, scale: 0.3 }),
+      randn([16], { device, seed: 2 }),
+    ];
+    const both = (t: Tensor, k: Tensor, shift: Tensor) => {
+      const { y, statistics } = conv2dWithStatistics(t, k, shift, { groups: 4 });
+      return groupNorm(y, shift, shift, { groups: 4, act: "silu", statistics });
+    };
+    await checkGradients((...t) => both(t[0]!, t[1]!, t[2]!), [x, w, b]);
+    await checkBfloat16((...t) => both(t[0]!, t[1]!, t[2]!), [x, w, b], { tolerance: 2e-2 });
+    refuses(
+      () => conv2dWithStatistics(x, w, b, { groups: 3 }),
+      "ERR_RANGE",
+      "conv2d: groups: expected a divisor of 16, got 3",
+    );
+    refuses(
+      () => groupNorm(x, b, b, { groups: 4, statistics: b }),
+      "ERR_SHAPE",
+      "groupNorm: w: expected [8], got [16]",
+    );
+    const eight = randn([8], { device });
+    refuses(
+      () => groupNorm(x, eight, eight, { groups: 4, statistics: b }),
+      "ERR_SHAPE",
+      "groupNorm: statistics: expected [1, 4, 2], got [16]",
+    );
+  });
 
   for (const size of [
     [2, 30, 21, 48, 12],

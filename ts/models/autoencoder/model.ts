@@ -1,10 +1,17 @@
 import { runBlock } from "../../nn/block.js";
-import { convolutionLayer } from "../../nn/layers.js";
 import { ParameterSet, type ParameterSetOptions } from "../../nn/parameter_set.js";
 import { add, affine, cast, clamp, exp, mul, scale, split } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { AutoencoderConfig } from "./config.js";
-import { downsample, head, pixelAttention, resnet, upsample } from "./layers.js";
+import {
+  convolution,
+  downsample,
+  head,
+  pixelAttention,
+  resnet,
+  upsample,
+  type Pixels,
+} from "./layers.js";
 import { autoencoderParameters, type AutoencoderPart } from "./parameters.js";
 
 export interface AutoencoderOptions {
@@ -13,6 +20,8 @@ export interface AutoencoderOptions {
   /** Called with what stands between the blocks, for a comparison. */
   readonly trace?: ((name: string, t: Tensor) => void) | undefined;
 }
+
+const present = (pixels: Pixels): Tensor[] => pixels.filter((t) => t !== undefined);
 
 /** What the encoder says of a latent: a normal distribution a pixel, [B, H/f, W/f, C] each. */
 export interface LatentMoments {
@@ -43,14 +52,17 @@ export class Autoencoder {
     const { config, parameters: w } = this;
     const { groups, channels } = config;
     const run = this.#runner(options);
-    let x = convolutionLayer(w, "encoder.conv_in", cast(image, this.parameters.dtype));
-    options.trace?.("conv_in", x);
+    let x = convolution(w, "encoder.conv_in", cast(image, this.parameters.dtype), groups);
+    options.trace?.("conv_in", x[0]);
     channels.forEach((_, level) => {
       const name = `encoder.down.${level}`;
-      for (let j = 0; j < config.resnets; ++j)
-        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t), x);
-      if (level < channels.length - 1) x = run((t) => downsample(w, name, t), x);
-      options.trace?.(`down.${level}`, x);
+      const isLast = level === channels.length - 1;
+      for (let j = 0; j < config.resnets; ++j) {
+        const beforeNorm = isLast || j < config.resnets - 1;
+        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t, { beforeNorm }), x);
+      }
+      if (!isLast) x = run((t) => downsample(w, name, groups, t), x);
+      options.trace?.(`down.${level}`, x[0]);
     });
     x = this.#middle("encoder", x, run, options);
     const moments = head(w, "encoder", groups, x);
@@ -80,32 +92,37 @@ export class Autoencoder {
     const { config, parameters: w } = this;
     const { groups, channels } = config;
     const run = this.#runner(options);
-    let x = convolutionLayer(w, "decoder.conv_in", cast(z, this.parameters.dtype));
-    options.trace?.("conv_in", x);
+    let x = convolution(w, "decoder.conv_in", cast(z, this.parameters.dtype), groups);
+    options.trace?.("conv_in", x[0]);
     x = this.#middle("decoder", x, run, options);
     for (let level = channels.length - 1; level >= 0; --level) {
       const name = `decoder.up.${level}`;
-      for (let j = 0; j <= config.resnets; ++j)
-        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t), x);
-      if (level > 0) x = run((t) => upsample(w, name, t), x);
-      options.trace?.(`up.${channels.length - 1 - level}`, x);
+      for (let j = 0; j <= config.resnets; ++j) {
+        const beforeNorm = level === 0 || j < config.resnets;
+        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t, { beforeNorm }), x);
+      }
+      if (level > 0) x = run((t) => upsample(w, name, groups, t), x);
+      options.trace?.(`up.${channels.length - 1 - level}`, x[0]);
     }
     return head(w, "decoder", groups, x);
   }
 
   #middle(
     part: AutoencoderPart,
-    x: Tensor,
-    run: (layer: (t: Tensor) => Tensor, x: Tensor) => Tensor,
+    x: Pixels,
+    run: (layer: (x: Pixels) => Pixels, x: Pixels) => Pixels,
     { trace }: AutoencoderOptions,
-  ): Tensor {
-    const { parameters: w, config } = this;
-    const first = run((t) => resnet(w, `${part}.mid.block_1`, config.groups, t), x);
-    trace?.("mid_resnet0", first);
-    const seen = run((t) => pixelAttention(w, `${part}.mid.attn_1`, config.groups, t), first);
-    trace?.("mid_attn", seen);
-    const last = run((t) => resnet(w, `${part}.mid.block_2`, config.groups, t), seen);
-    trace?.("mid_block", last);
+  ): Pixels {
+    const { groups } = this.config;
+    const name = `${part}.mid`;
+    const w = this.parameters;
+    const beforeNorm = true;
+    const first = run((t) => resnet(w, `${name}.block_1`, groups, t, { beforeNorm }), x);
+    trace?.("mid_resnet0", first[0]);
+    const seen = run((t) => [pixelAttention(w, `${name}.attn_1`, groups, t)], first);
+    trace?.("mid_attn", seen[0]);
+    const last = run((t) => resnet(w, `${name}.block_2`, groups, t, { beforeNorm }), seen);
+    trace?.("mid_block", last[0]);
     return last;
   }
 
@@ -114,10 +131,13 @@ export class Autoencoder {
       recompute: recompute && trace === undefined,
       trainable: this.parameters.trainable,
     };
-    return (layer: (t: Tensor) => Tensor, x: Tensor): Tensor => {
-      const spent = trace === undefined ? [x] : [];
-      const [y] = runBlock((t) => [layer(t)], [x], { ...settings, spent });
-      return y!;
+    return (layer: (x: Pixels) => Pixels, x: Pixels): Pixels => {
+      const spent = trace === undefined ? present(x) : [];
+      const [y, statistics] = runBlock((t, ofT) => present(layer([t, ofT])), present(x), {
+        ...settings,
+        spent,
+      });
+      return [y!, statistics];
     };
   }
 

@@ -1,9 +1,16 @@
 import { alias, record, weightGradient } from "../../autograd/tape.js";
-import { native } from "../../native/binding.js";
-import type { Tensor } from "../../tensor/tensor.js";
+import { native, type Handle } from "../../native/binding.js";
+import { Tensor } from "../../tensor/tensor.js";
 
 /** Zeros around a picture, clockwise from the top. */
 export type Padding = readonly [top: number, right: number, bottom: number, left: number];
+
+export interface Conv2dOptions {
+  stride?: number;
+  padding?: Padding;
+  upsample?: boolean;
+  residual?: Tensor;
+}
 
 /**
  * Convolution, channels last:
@@ -27,15 +34,35 @@ export function conv2d(
   x: Tensor,
   w: Tensor,
   b: Tensor | null = null,
-  {
-    stride = 1,
-    padding,
-    upsample = false,
-    residual,
-  }: { stride?: number; padding?: Padding; upsample?: boolean; residual?: Tensor } = {},
+  options: Conv2dOptions = {},
 ): Tensor {
+  return convolve(x, w, b, null, options).y;
+}
+
+/**
+ * `conv2d`, and the statistics of y that a group norm of so many groups starts from: mean and variance
+ * [B, groups, 2], float32, taken on cuda before y leaves the chip. They are not differentiated:
+ * `groupNorm`'s backward accounts for them.
+ */
+export function conv2dWithStatistics(
+  x: Tensor,
+  w: Tensor,
+  b: Tensor | null,
+  { groups, ...options }: Conv2dOptions & { groups: number },
+): { y: Tensor; statistics: Tensor } {
+  const { y, statistics } = convolve(x, w, b, groups, options);
+  return { y, statistics: new Tensor(statistics!) };
+}
+
+function convolve(
+  x: Tensor,
+  w: Tensor,
+  b: Tensor | null,
+  groups: number | null,
+  { stride = 1, padding, upsample = false, residual }: Conv2dOptions,
+): { y: Tensor; statistics: Handle | null } {
   const sides = padding ?? sameSize(w.shape);
-  const y = native.conv2dForward(
+  const [result, statistics] = native.conv2dForward(
     x.handle,
     w.handle,
     b?.handle ?? null,
@@ -43,8 +70,9 @@ export function conv2d(
     stride,
     sides,
     upsample,
+    groups,
   );
-  return record("conv2d", [x, w, b, residual], y, (dy) => {
+  const y = record("conv2d", [x, w, b, residual], result, (dy) => {
     const [dw, db] = [weightGradient(w), weightGradient(b)];
     const dx = native.conv2dBackward(
       dy,
@@ -59,6 +87,7 @@ export function conv2d(
     );
     return [dx, dw.result, db.result, residual?.requiresGrad === true ? alias(dy) : null];
   });
+  return { y, statistics };
 }
 
 function sameSize([, kh = 1, kw = 1]: readonly number[]): Padding {

@@ -40,7 +40,15 @@ export async function batchStatistics(
   { eps = 1e-5 }: { eps?: number } = {},
 ): Promise<{ mean: Float32Array; rstd: Float32Array }> {
   const all = native.tensorView(x.handle, 0, pooled(x.shape));
-  const [y, mean, rstd] = native.groupNormForward(all, w.handle, b.handle, x.dim(-1), eps, false);
+  const [y, mean, rstd] = native.groupNormForward(
+    all,
+    w.handle,
+    b.handle,
+    null,
+    x.dim(-1),
+    eps,
+    false,
+  );
   native.tensorDispose(y);
   const [m, r] = [native.tensorRead(mean), native.tensorRead(rstd)];
   return { mean: new Float32Array(await m), rstd: new Float32Array(await r) };
