@@ -7,9 +7,13 @@
 namespace srpo::cuda {
 namespace {
 
+/// As many as a 16-byte load takes of the wider one.
+template <typename T, typename From>
+constexpr int kEach = kPack<T> < kPack<From> ? kPack<T> : kPack<From>;
+
 template <typename T, typename From>
 __global__ void add_forward_kernel(T* y, const T* a, const From* b, int64_t n, bool packed) {
-  map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
+  map<kEach<T, From>>(n, packed, [=]<int N>(int64_t i) {
     float u[N], v[N];
     load_pack(u, a + i);
     load_pack(v, b + i);
@@ -29,11 +33,13 @@ void add_forward(const AddForward& op, Stream& stream) {
 }
 
 void accumulate(const Accumulate& op, Stream& stream) {
-  visit_float(op.from.dtype, [&]<typename T>() {
-    float* into = op.into.data<float>();
-    const bool packed = packs<float>(into) && packs<T>(op.from.pointer);
-    launch(add_forward_kernel<float, T>, map_config<kPack<float>>(op.into.numel(), stream), into,
-           into, op.from.data<T>(), op.into.numel(), packed);
+  visit_float(op.into.dtype, [&]<typename Into>() {
+    visit_float(op.from.dtype, [&]<typename From>() {
+      auto* into = op.into.data<Into>();
+      const bool packed = packs<Into>(into) && packs<From>(op.from.pointer);
+      launch(add_forward_kernel<Into, From>, map_config<kEach<Into, From>>(op.into.numel(), stream),
+             into, into, op.from.data<From>(), op.into.numel(), packed);
+    });
   });
 }
 

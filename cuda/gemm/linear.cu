@@ -6,7 +6,7 @@
 //
 // Backward, with dpre = dy * gate * activation'(pre), in T:
 //   dx     = dpre w
-//   dw    += dpre^T x                             float
+//   dw    += dpre^T x                             float, or bfloat16 as x
 //   db    += sum over all rows of dpre            float
 //   dgate  = sum over a sample's rows of dy * a
 //
@@ -120,19 +120,25 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
             .output = {.out = op.dx.pointer, .stride = K},
         },
         stream);
-  if (op.dw)
+  if (op.dw) {
+    GemmOutput output = {.out = op.dw.pointer, .stride = K};
+    if (op.dw.dtype == DType::kFloat32)
+      output.accumulate = true;
+    else
+      output.residual = op.dw.pointer;  // added before the one rounding
     gemm(
         {
             .M = N,
             .N = K,
             .K = M,
             .dtype = op.x.dtype,
-            .output_dtype = DType::kFloat32,
+            .output_dtype = op.dw.dtype,
             .a = {.data = dpre, .row_stride = 1, .column_stride = N},
             .b = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-            .output = {.out = op.dw.pointer, .stride = K, .accumulate = true},
+            .output = output,
         },
         stream);
+  }
 }
 
 }  // namespace srpo::cuda

@@ -72,7 +72,7 @@ test("optimizer states are those of kernels.md 3.2", () => {
     weightBytes: 2,
     master: "fp32",
     moments: "float32",
-    gradients: "fp32",
+    gradients: "float32",
     factored: false,
     sharding: "none",
     ranks: 1,
@@ -90,18 +90,18 @@ test("optimizer states are those of kernels.md 3.2", () => {
   ];
   const rows: readonly (readonly [Partial<Layout>, readonly number[]])[] = [
     [{}, [214, 201, 76.3, 47.6, 62.9, 29.8, 26.8, 6.7]],
-    [{ gradients: "bf16" }, [190, 184, 59.0, 44.6, 45.6, 29.0, 23.8, 6.0]],
-    [{ master: "remainder", gradients: "bf16" }, [167, 160, 56.0, 41.7, 44.8, 28.3, 20.8, 5.2]],
+    [{ gradients: "bfloat16" }, [190, 184, 59.0, 44.6, 45.6, 29.0, 23.8, 6.0]],
+    [{ master: "remainder", gradients: "bfloat16" }, [167, 160, 56.0, 41.7, 44.8, 28.3, 20.8, 5.2]],
     [
-      { master: "remainder", moments: "bfloat16", gradients: "bf16" },
+      { master: "remainder", moments: "bfloat16", gradients: "bfloat16" },
       [119, 112.5, 50.0, 35.7, 43.3, 26.8, 14.9, 3.7],
     ],
     [
-      { master: "remainder", moments: "8bit", gradients: "bf16" },
+      { master: "remainder", moments: "8bit", gradients: "bfloat16" },
       [95.6, 89.1, 47.1, 32.8, 42.6, 26.0, 11.9, 3.0],
     ],
     [
-      { master: "none", moments: "8bit", gradients: "bf16" },
+      { master: "none", moments: "8bit", gradients: "bfloat16" },
       [71.8, 65.3, 44.1, 29.8, 41.9, 25.3, 9.0, 2.2],
     ],
   ];
@@ -192,16 +192,23 @@ test("what does not fit is answered with the nearest setting that does", () => {
   assert.equal(planOf(h200).fits, false);
   const { today } = nearestThatFits(h200);
   assert.ok(today!.plan.fits);
-  assert.deepEqual(today!.changes, ["--moments bfloat16", "--rounding stochastic"]);
+  assert.deepEqual(today!.changes, ["--grad-dtype bfloat16", "--moments bfloat16"]);
+  const { today: smallest } = nearestThatFits(request({ embeddings: "x" }, "h20"));
+  assert.deepEqual(smallest!.changes, [
+    "--grad-dtype bfloat16",
+    "--rounding stochastic",
+    "--moments 8bit",
+  ]);
 
-  const { today: none, later } = nearestThatFits(request({ embeddings: "x" }, "h100"));
-  assert.equal(none, undefined, "8 bytes a weight are more than 85.5 GB");
+  const machine = { card: "h20", gpus: 1, nodes: 1, memory: 70e9 } as const;
+  const { today: none, later } = nearestThatFits(request({ embeddings: "x" }, "h20", { machine }));
+  assert.equal(none, undefined, "6 bytes a weight are more than 70 GB");
   assert.ok(later!.plan.fits);
   assert.ok(later!.plan.missing.length > 1, "what is not there yet is named");
 
-  const machine = { card: "h20", gpus: 8, nodes: 1 } as const;
+  const eight = { card: "h20", gpus: 8, nodes: 1 } as const;
   const kept = request({ embeddings: "x", recompute: false }, "h20", {
-    machine,
+    machine: eight,
     layout: { sharding: "zero1" },
   });
   assert.equal(planOf(kept).fits, false);

@@ -119,7 +119,7 @@ export function recordMany(
   return recordNode(name, inputs, outputs, backward, always);
 }
 
-/** The float32 buffer that a leaf's gradient is added to; made, zeroed, on first use. */
+/** The buffer that a leaf's gradient is added to, its own dtype; made, float32 zeros, on first use. */
 export function gradientBuffer(leaf: Tensor): Tensor {
   if (leaf.grad === undefined) {
     leaf.grad = new Tensor(native.tensorZeros(leaf.shape, "float32", leaf.device));
@@ -130,14 +130,24 @@ export function gradientBuffer(leaf: Tensor): Tensor {
 
 /**
  * Where an op's backward adds a weight's gradient (float32): `into` is the leaf's own buffer, or a
- * fresh one for a computed weight, or null if none is wanted; `result` is what backward returns for it.
+ * fresh one for a computed weight and for a leaf whose buffer is bfloat16, or null if none is wanted;
+ * `result` is what backward returns for it, which is then added to the leaf.
+ *
+ * @param options.bfloat16 - whether the op adds to a bfloat16 buffer by itself: for weights so large that
+ *   a float32 gradient beside it would count
  */
-export function weightGradient(w: Tensor | null | undefined): {
+export function weightGradient(
+  w: Tensor | null | undefined,
+  { bfloat16 = false }: { bfloat16?: boolean } = {},
+): {
   into: Handle | null;
   result: Gradient;
 } {
   if (w?.requiresGrad !== true) return { into: null, result: null };
-  if (w.producer === undefined) return { into: gradientBuffer(w).handle, result: null };
+  if (w.producer === undefined) {
+    const buffer = gradientBuffer(w);
+    if (bfloat16 || buffer.dtype === "float32") return { into: buffer.handle, result: null };
+  }
   const fresh = native.tensorZeros(w.shape, "float32", w.device);
   return { into: fresh, result: fresh };
 }

@@ -3,7 +3,7 @@ import { trainConfig, trainSchema } from "../train/config.js";
 import { readYaml } from "../train/run_folder.js";
 import { resolve, type Schema } from "../train/schema.js";
 import { SrpoError } from "../native/error.js";
-import { gradientForms, masters } from "../plan/layouts.js";
+import { masters } from "../plan/layouts.js";
 import { modelsOf } from "../plan/models.js";
 import { nearestThatFits } from "../plan/nearest.js";
 import { planOf, type PlanRequest } from "../plan/plan.js";
@@ -19,7 +19,6 @@ const layoutSchema = {
     help: "of bf16 weights; default by the run's rounding",
     group: "layout",
   },
-  gradients: { type: "text", choices: gradientForms, help: "default fp32", group: "layout" },
   factored: {
     type: "boolean",
     help: "modulation gradients as rank-1 factors",

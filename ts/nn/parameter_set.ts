@@ -9,12 +9,17 @@ import { sizeOf, type Parameter } from "./parameter.js";
 const alignmentBytes = 64;
 
 export interface ParameterSetOptions {
-  /** Of the weights; gradients are float32. Default float32. */
+  /** Of the weights. Default float32. */
   dtype?: "float32" | "bfloat16";
   /** Default cpu. */
   device?: Device;
   /** Whether the weights take gradients. Default false: a frozen model has no gradient buffer. */
   trainable?: boolean;
+  /**
+   * Of the gradients: float32 (default), or with bfloat16 weights bfloat16 too. Each op adds to them in
+   * float32 and rounds the sum to nearest.
+   */
+  gradDtype?: "float32" | "bfloat16";
   /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
   multiple?: number;
 }
@@ -35,7 +40,7 @@ export interface ParameterRange {
 
 /**
  * The weights of a model: views, in the order in which they were declared, of one flat buffer, and with
- * `trainable` their gradients at the same element offsets of a second one (float32). What lies between
+ * `trainable` their gradients at the same element offsets of a second one. What lies between
  * two parameters is zero in both. No scope frees them: they live until `dispose`.
  */
 export class ParameterSet {
@@ -44,7 +49,7 @@ export class ParameterSet {
   readonly ranges: readonly ParameterRange[];
   /** Every weight, one dimension. */
   readonly weights: Tensor;
-  /** Every gradient, float32, one dimension; undefined for a frozen model. */
+  /** Every gradient, one dimension; undefined for a frozen model. */
   readonly gradients: Tensor | undefined;
   /** Elements of all parameters, padding left out. */
   readonly count: number;
@@ -59,7 +64,13 @@ export class ParameterSet {
 
   private constructor(
     parameters: readonly Parameter[],
-    { dtype = "float32", device = "cpu", trainable = false, multiple = 1 }: ParameterSetOptions,
+    {
+      dtype = "float32",
+      device = "cpu",
+      trainable = false,
+      gradDtype = "float32",
+      multiple = 1,
+    }: ParameterSetOptions,
   ) {
     const aligned = alignmentBytes / bytesOf[dtype];
     let end = 0;
@@ -78,7 +89,12 @@ export class ParameterSet {
     this.length = end;
     const padded = Math.ceil(end / multiple) * multiple;
     this.weights = release(zeros([padded], { dtype, device }));
-    this.gradients = trainable ? release(zeros([padded], { dtype: "float32", device })) : undefined;
+    if (gradDtype === "bfloat16" && dtype === "float32")
+      throw new SrpoError(
+        "ERR_CONFIG",
+        "gradDtype: expected float32 with float32 weights, got bfloat16",
+      );
+    this.gradients = trainable ? release(zeros([padded], { dtype: gradDtype, device })) : undefined;
   }
 
   static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {

@@ -11,7 +11,7 @@
 import type { MomentForm } from "../optim/adamw.js";
 
 export const masters = ["fp32", "remainder", "none"] as const;
-export const gradientForms = ["fp32", "bf16"] as const;
+export const gradientForms = ["float32", "bfloat16"] as const;
 export const shardings = ["none", "zero1", "zero2", "zero3"] as const;
 
 export interface Layout {
@@ -30,7 +30,7 @@ export interface Layout {
 /** Bytes a weight. 8-bit moments have a byte for the exponent of each block of 256. */
 export const masterBytes = { fp32: 4, remainder: 2, none: 0 } as const;
 export const momentBytes = { float32: 8, bfloat16: 4, "8bit": 2 * (1 + 1 / 256) } as const;
-export const gradientBytes = { fp32: 4, bf16: 2 } as const;
+export const gradientBytes = { float32: 4, bfloat16: 2 } as const;
 
 /** Bytes on one rank of what a training step keeps of the weights between steps. */
 export interface StateBytes {
@@ -72,13 +72,12 @@ export function updateBytes(layout: Layout, count: number): number {
 
 /** What of a layout this version does not have, in words; empty where it can be trained with today. */
 export function missingOf(layout: Layout): string[] {
-  const { master, gradients, factored, sharding, ranks } = layout;
+  const { master, factored, sharding, ranks } = layout;
   return [
     ...(ranks > 1 || sharding !== "none" ? [`several ranks (${ranks}, sharding ${sharding})`] : []),
     ...(master === "fp32" && layout.weightBytes === 2
       ? ["float32 masters beside bf16 weights"]
       : []),
-    ...(gradients === "fp32" ? [] : ["bf16 gradients"]),
     ...(factored ? ["factored modulation gradients"] : []),
   ];
 }

@@ -17,6 +17,9 @@ const option =
       ? undefined
       : { ...request, config: { ...request.config, ...values } };
 
+const roundedGradients: Change["make"] = (request) =>
+  request.config.precision === "bf16" ? option({ gradDtype: "bfloat16" })(request) : undefined;
+
 /** Never back to more bits than are asked for. */
 const fewerBits =
   (moments: "bfloat16" | "8bit"): Change["make"] =>
@@ -66,13 +69,13 @@ const changes: readonly Change[] = [
   { says: "--recompute-vae", there: true, make: option({ recomputeVae: true }) },
   { says: "--recompute", there: true, make: option({ recompute: true }) },
   { says: "--ema 0", there: true, make: option({ ema: 0 }) },
+  { says: "--grad-dtype bfloat16", there: true, make: roundedGradients },
   { says: "--moments bfloat16", there: true, make: fewerBits("bfloat16") },
   { says: "--rounding stochastic", there: true, make: option({ rounding: "stochastic" }) },
   { says: "--moments 8bit", there: true, make: fewerBits("8bit") },
   { says: "512 pixels a side", there: true, make: smaller },
   { says: "sharding zero1", there: false, make: sharded("zero1") },
   { says: "factored modulation gradients", there: false, make: layout({ factored: true }) },
-  { says: "bf16 gradients", there: false, make: layout({ gradients: "bf16" }) },
   { says: "sharding zero2", there: false, make: sharded("zero2") },
   { says: "8 GPUs", there: false, make: gpus(8, 1) },
   { says: "32 GPUs on 4 nodes", there: false, make: gpus(8, 4) },

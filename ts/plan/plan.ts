@@ -22,7 +22,7 @@ export interface Machine {
 
 /** How the weights are kept, where it is not as the run's own options say. */
 export type LayoutChoice = {
-  [K in "master" | "gradients" | "factored" | "sharding"]?: Layout[K] | undefined;
+  [K in "master" | "factored" | "sharding"]?: Layout[K] | undefined;
 };
 
 export interface PlanRequest {
@@ -58,7 +58,7 @@ export function layoutOf({ config, machine, layout = {} }: PlanRequest): Layout 
     weightBytes,
     master: weightBytes === 4 ? "none" : exact,
     moments: config.moments,
-    gradients: "fp32",
+    gradients: config.gradDtype,
     factored: false,
     sharding: "none",
     ...(Object.fromEntries(

@@ -11,13 +11,13 @@ import type { TrainConfig } from "./config.js";
  * @throws SrpoError ERR_CONFIG for layers that are none
  */
 export function newLora(
-  { loraRank, loraAlpha, loraLayers, seed }: TrainConfig,
+  { loraRank, loraAlpha, loraLayers, seed, gradDtype }: TrainConfig,
   { config, parameters }: Flux,
   multiple = 1,
 ): Lora {
   const parts = loraParts(config, { rank: loraRank, alpha: loraAlpha, layers: loraLayers });
   const { dtype, device } = parameters;
-  const lora = new Lora(parts, { dtype, device, trainable: true, multiple });
+  const lora = new Lora(parts, { dtype, device, trainable: true, gradDtype, multiple });
   initializeParameters(lora.parameters, BigInt(seed));
   parameters.adapter = lora;
   return lora;

@@ -185,7 +185,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
     const model = own(
       await loadTransformer(place, {
         ...frozen,
-        ...(all && { trainable: true, multiple }),
+        ...(all && { trainable: true, multiple, gradDtype: config.gradDtype }),
         ...loading("transformer"),
       }),
     );

@@ -34,11 +34,19 @@ void add_forward(const AddForward& op, Stream&) {
 void accumulate(const Accumulate& op, Stream&) {
   parallel_ranges(op.into.numel(), kGrain, [&](int64_t begin, int64_t end) {
     const int64_t n = end - begin;
-    float* into = op.into.data<float>() + begin;
-    if (op.from.dtype == DType::kFloat32)
-      kernels().add_f32(into, into, op.from.data<float>() + begin, n);
-    else
-      kernels().accumulate_bf16(into, op.from.data<uint16_t>() + begin, n);
+    if (op.into.dtype == DType::kFloat32) {
+      float* into = op.into.data<float>() + begin;
+      if (op.from.dtype == DType::kFloat32)
+        kernels().add_f32(into, into, op.from.data<float>() + begin, n);
+      else
+        kernels().accumulate_bf16(into, op.from.data<uint16_t>() + begin, n);
+    } else {
+      uint16_t* into = op.into.data<uint16_t>() + begin;
+      if (op.from.dtype == DType::kFloat32)
+        kernels().accumulate_into_bf16(into, op.from.data<float>() + begin, n);
+      else
+        kernels().add_bf16(into, into, op.from.data<uint16_t>() + begin, n);
+    }
   });
 }
 

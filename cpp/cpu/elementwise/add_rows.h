@@ -15,6 +15,10 @@ void accumulate_bf16(float* into, const bf16_bits* from, int64_t n) {
   add(into, into, from, n);
 }
 
+void accumulate_into_bf16(bf16_bits* into, const float* from, int64_t n) {
+  add(into, into, from, n);
+}
+
 template <typename Y, typename X>
 void convert(Y* y, const X* x, int64_t n) {
   for_each_16(n, [&](int64_t i, int64_t count) { store_at(y, i, load_at(x, i, count), count); });
@@ -28,6 +32,7 @@ extern const AddKernels SRPO_NAMED(add_) = {
     .add_f32 = add<float, float, float>,
     .add_bf16 = add<bf16_bits, bf16_bits, bf16_bits>,
     .accumulate_bf16 = accumulate_bf16,
+    .accumulate_into_bf16 = accumulate_into_bf16,
     .to_bf16 = convert<bf16_bits, float>,
     .to_f32 = convert<float, bf16_bits>,
 };

@@ -16,7 +16,7 @@ void add_forward(const AddForward& op, Stream& stream) {
 
 void accumulate(const Accumulate& op, Stream& stream) {
   constexpr auto kOp = "accumulate";
-  require_dtype(kOp, "into", op.into, DType::kFloat32);
+  require_float(kOp, "into", op.into);
   require_not_empty(kOp, "into", op.into);
   require_same_shape(kOp, "from", op.from, op.into);
   require_float(kOp, "from", op.from);

@@ -12,9 +12,10 @@ struct AddForward {
 };
 void add_forward(const AddForward& op, Stream& stream);
 
-/// into += from; the sum of a leaf's gradients.
+/// into += from; the sum of a leaf's gradients. Added in float, and rounded to nearest where into is
+/// bfloat16.
 struct Accumulate {
-  TensorView into;  // float, added to
+  TensorView into;  // float32 or bfloat16, added to
   TensorView from;  // float32 or bfloat16, the same shape
 };
 void accumulate(const Accumulate& op, Stream& stream);

@@ -59,7 +59,10 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
                shape_text(op.x),
            shape_text(op.dy));
   require_like(kOp, "dy", op.dy, op.x);
-  if (op.dw) require_float32_like(kOp, "dw", op.dw, op.w);
+  if (op.dw && op.dw.dtype == op.x.dtype)
+    require_gradient(kOp, "dw", op.dw, op.w);
+  else if (op.dw)
+    require_float32_like(kOp, "dw", op.dw, op.w);
   if (op.db) require_float32(kOp, "db", op.db, {N}, op.x);
   if (op.gate) require_gate(kOp, op.gate, M, N, op.x);
   if (op.dgate && !op.gate) refuse("ERR_TYPE", kOp, "gate", "the gate of forward", "nothing");

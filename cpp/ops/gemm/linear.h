@@ -18,10 +18,11 @@ struct LinearForward {
   ActivationKind activation;
 };
 
-/// dx, dgate and dpre are written; dw and db are added to. What is not given is not computed.
+/// dx, dgate and dpre are written; dw and db are added to, in float, with one rounding at the end where dw
+/// is bfloat16. What is not given is not computed.
 struct LinearBackward {
   TensorView dx;     // [M.., K]            out
-  TensorView dw;     // [N, K]       float  in and out
+  TensorView dw;     // [N, K]       float, or with x bfloat16 too  in and out
   TensorView db;     // [N]          float  in and out
   TensorView dgate;  // [S, N]              out
   TensorView dpre;   // [M.., N]            scratch, given if there is an activation or a gate

@@ -41,7 +41,7 @@ export function linear(
     save,
   );
   return record("linear", [x, w, b, residual, gate], y, (dy) => {
-    const dw = weightGradient(w);
+    const dw = weightGradient(w, { bfloat16: x.dtype === "bfloat16" });
     const db = weightGradient(b);
     const wantsDgate = gate?.requiresGrad === true;
     const [dx, dgate] = native.linearBackward(
