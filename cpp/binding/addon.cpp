@@ -32,6 +32,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_gemm(env, exports);
   register_norm(env, exports);
   register_attention(env, exports);
+  register_quantize(env, exports);
   register_random(env, exports);
   register_loss(env, exports);
   register_reward(env, exports);

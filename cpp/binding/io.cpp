@@ -11,6 +11,7 @@
 #include "cpp/core/check.h"
 #include "cpp/io/float8.h"
 #include "cpp/io/tensor_file.h"
+#include "cpp/ops/quantize/e4m3.h"
 
 namespace srpo::binding {
 namespace {
@@ -191,7 +192,7 @@ Napi::Value float8_encode(const Napi::CallbackInfo& info) {
   if (largest < 0.f)
     refuse("ERR_NOT_FINITE", "float8", name.c_str(), "finite weights", "one that is not");
   // A scale that would not be a normal number is as good as 1 for what it scales.
-  const float quotient = largest / io::kMostE4M3;
+  const float quotient = largest / kMostE4M3;
   const float scale = std::isnormal(quotient) ? quotient : 1.f;
   auto bytes = Napi::Uint8Array::New(env, values.size());
   io::encode_e4m3(bytes.Data(), values.data(), n, scale);

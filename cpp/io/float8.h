@@ -3,9 +3,6 @@
 
 namespace srpo::io {
 
-/// The largest value of F8_E4M3.
-constexpr float kMostE4M3 = 448.f;
-
 /// The largest magnitude of n floats; a negative number if one is not finite.
 float largest_magnitude(const float* values, int64_t n);
 

@@ -327,6 +327,8 @@ export const calls: Record<string, Call> = {
   globalNorm: unary,
   countNonFinite: () => [tensor([1], "int32"), one()],
   clip: (d) => [tensor([L, D], d), one(), 1],
+  quantizeRows: (d) => [tensor([3, 5], d), tensor([3, 5], "uint8"), tensor([3])],
+  dequantizeRows: (d) => [tensor([3, 5], "uint8"), tensor([3]), d],
   splitMaster: () => [tensor([7]), tensor([7], "bfloat16"), tensor([7, 2], "uint8")],
   joinMaster: () => [tensor([7], "bfloat16"), tensor([7, 2], "uint8")],
   emaUpdate: () => [tensor([7]), tensor([7], "bfloat16"), tensor([7, 2], "uint8"), 0.9],

@@ -470,6 +470,8 @@ export interface Binding {
   globalNorm(grad: Handle): Handle;
   countNonFinite(counter: Handle, norm: Handle): void;
   clip(grad: Handle, norm: Handle, maxNorm: number): void;
+  quantizeRows(x: Handle, codes: Handle, scales: Handle): void;
+  dequantizeRows(codes: Handle, scales: Handle, dtype: string): Handle;
   splitMaster(master: Handle, weights: Handle, remainder: Handle): void;
   joinMaster(weights: Handle, remainder: Handle): Handle;
   adamwStep(

@@ -55,3 +55,4 @@ export { countNonFinite, globalNorm } from "./update/global_norm.js";
 export { emaUpdate } from "./update/ema_update.js";
 export { joinMaster, splitMaster } from "./update/master.js";
 export { batchNorm, batchStatistics } from "./norm/batch_norm.js";
+export { dequantizeRows, quantizeRows } from "./quantize/quantize_rows.js";
