@@ -51,6 +51,16 @@ for (const precision of ["bf16", "f32"])
     assert.ok(!grid(0).equals(grid(4)), "the samples are the adapter's");
   });
 
+test("--base-dtype fp8: trains and goes on to the bit; not without a LoRA", async () => {
+  const options = ["--base-dtype", "fp8", "--lora-rank", "4", "--lr", "1e-3", "--sample-every", "0"];
+  await succeed(...training("fp8", "--steps", "2", ...options));
+  await succeed(...training("fp8-halves", "--steps", "1", ...options));
+  await succeed("train", "--resume", at("fp8-halves"), "--steps", "2");
+  for (const [i, file] of bytes("fp8", 2).entries())
+    assert.ok(file.equals(bytes("fp8-halves", 2)[i]!), `file ${i}`);
+  await fails(2, /baseDtype: expected precision where all weights/, training("no", "--base-dtype", "fp8"));
+}); // prettier-ignore
+
 test("its checkpoint: the LoRA alone, with where it came from", () => {
   assert.ok(!existsSync(step("whole-f32", 4, "transformer")));
   using file = SafetensorsFile.open(step("whole-f32", 4, "pytorch_lora_weights.safetensors"));

@@ -18,6 +18,7 @@ import { cardNames, type CardName } from "../plan/rates.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import type { TrainConfig } from "../train/config.js";
 import { checkEvaluation, evaluationEvery } from "../train/evaluations.js";
+import { checkLora } from "../train/lora.js";
 import { checkMethod, checkReward } from "../train/methods.js";
 import { rewardFigures } from "../train/reward_evaluator.js";
 import type { Schema, Values } from "../train/schema.js";
@@ -81,6 +82,7 @@ async function checkData(config: TrainConfig, models: PlannedModels): Promise<nu
 
 function checkOptions(config: TrainConfig): void {
   checkMethod(config);
+  checkLora(config);
   if (config.embeddings !== undefined && config.prompts !== undefined)
     throw new SrpoError(
       "ERR_CONFIG",

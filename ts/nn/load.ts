@@ -4,6 +4,7 @@ import { bytesOf } from "../tensor/dtype.js";
 import { splitMaster } from "../ops/update/master.js";
 import { release, tensorScope } from "../tensor/scope.js";
 import { empty, type Tensor } from "../tensor/tensor.js";
+import type { CodedMatrices } from "./coded_matrices.js";
 import { toDisk } from "./layout.js";
 import type { DiskTensor, NamesMap } from "./names_map.js";
 import type { ParameterSet } from "./parameter_set.js";
@@ -102,6 +103,12 @@ export async function loadParameters(
   const total = set.count * bytesOf[set.dtype];
   let done = 0;
   for (const tensor of map.tensors) {
+    if (set.coded?.has(tensor.name) === true) {
+      await loadCoded(set.coded, tensor, source);
+      done += sizeOf(tensor.shape) * bytesOf[set.dtype];
+      onProgress?.(done, total);
+      continue;
+    }
     const start = set.range(tensor.name).offset + tensor.offset;
     for (const { from, size, ...how } of partsOf(tensor)) {
       const destination = release(set.weights.viewOf(start + from, [size]));
@@ -120,6 +127,24 @@ export async function loadParameters(
 export interface MasterRange {
   readonly first: number;
   readonly count: number;
+}
+
+/** Rows of a matrix that is held in 8 bits, by way of float32: rounded once. */
+async function loadCoded(
+  coded: CodedMatrices,
+  tensor: DiskTensor,
+  source: TensorSource,
+): Promise<void> {
+  const columns = coded.columns(tensor.name);
+  for (const { from, size, ...how } of partsOf(tensor)) {
+    const values = release(empty([size / columns, columns], { device: coded.device }));
+    try {
+      await source.readInto(tensor.disk, values, how);
+      coded.setRows(tensor.name, (tensor.offset + from) / columns, values);
+    } finally {
+      values.dispose();
+    }
+  }
 }
 
 /**

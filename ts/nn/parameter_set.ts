@@ -3,6 +3,7 @@ import type { Device } from "../tensor/device.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
+import { CodedMatrices } from "./coded_matrices.js";
 import { sizeOf, type Parameter } from "./parameter.js";
 
 // Each parameter starts on a cache line, so that vector loads of one never straddle two.
@@ -22,6 +23,8 @@ export interface ParameterSetOptions {
   gradDtype?: "float32" | "bfloat16";
   /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
   multiple?: number;
+  /** Which matrices of a frozen model are held in 8 bits; default none. */
+  coded?: ((parameter: Parameter) => boolean) | undefined;
 }
 
 /** What linear layers add before their activation: a low-rank adapter. */
@@ -47,10 +50,12 @@ export class ParameterSet {
   readonly dtype: "float32" | "bfloat16";
   readonly device: Device;
   readonly ranges: readonly ParameterRange[];
-  /** Every weight, one dimension. */
+  /** Every weight that is not `coded`, one dimension. */
   readonly weights: Tensor;
   /** Every gradient, one dimension; undefined for a frozen model. */
   readonly gradients: Tensor | undefined;
+  /** The matrices that are held in 8 bits instead; undefined where there are none. */
+  readonly coded: CodedMatrices | undefined;
   /** Elements of all parameters, padding left out. */
   readonly count: number;
   /** Of the flat buffers without what `multiple` adds: the same on any number of ranks. */
@@ -70,11 +75,15 @@ export class ParameterSet {
       trainable = false,
       gradDtype = "float32",
       multiple = 1,
+      coded,
     }: ParameterSetOptions,
   ) {
+    const isCoded = (parameter: Parameter) => !trainable && coded?.(parameter) === true;
+    const matrices = parameters.filter(isCoded);
     const aligned = alignmentBytes / bytesOf[dtype];
     let end = 0;
-    const ranges = parameters.map((parameter): ParameterRange => {
+    const whole = parameters.filter((parameter) => !isCoded(parameter));
+    const ranges = whole.map((parameter): ParameterRange => {
       const range = { parameter, offset: end, size: sizeOf(parameter.shape) };
       if (this.#byName.has(parameter.name))
         throw new SrpoError("ERR_CONFIG", `parameters: ${parameter.name}: declared twice`);
@@ -85,10 +94,11 @@ export class ParameterSet {
     this.dtype = dtype;
     this.device = device;
     this.ranges = ranges;
-    this.count = ranges.reduce((sum, { size }) => sum + size, 0);
+    this.count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.length = end;
     const padded = Math.ceil(end / multiple) * multiple;
     this.weights = release(zeros([padded], { dtype, device }));
+    this.coded = matrices.length > 0 ? new CodedMatrices(matrices, dtype, device) : undefined;
     if (gradDtype === "bfloat16" && dtype === "float32")
       throw new SrpoError(
         "ERR_CONFIG",
@@ -111,25 +121,32 @@ export class ParameterSet {
   }
 
   has(name: string): boolean {
-    return this.#byName.has(name);
+    return this.#byName.has(name) || this.coded?.has(name) === true;
   }
 
-  /** @throws SrpoError ERR_CONFIG for a name that was not declared */
+  /** @throws SrpoError ERR_CONFIG for a name that was not declared, or is held in 8 bits */
   range(name: string): ParameterRange {
     const range = this.#byName.get(name);
     if (range === undefined)
-      throw new SrpoError("ERR_CONFIG", `parameters: ${name}: not declared by this model`);
+      throw new SrpoError(
+        "ERR_CONFIG",
+        this.coded?.has(name) === true
+          ? `parameters: ${name}: expected whole weights, got a frozen model's 8 bits`
+          : `parameters: ${name}: not declared by this model`,
+      );
     return range;
   }
 
-  /** A parameter as a leaf of the tape. */
+  /** A parameter as a leaf of the tape; one that is held in 8 bits is made anew in the current scope. */
   get(name: string): Tensor {
+    if (this.coded?.has(name) === true) return this.coded.matrix(name);
     const { parameter, offset } = this.range(name);
     return this.#leaf(name, offset, parameter.shape);
   }
 
   /** Rows [start, start + count) of a parameter as a leaf of their own, with their part of its gradient. */
   rows(name: string, start: number, count: number): Tensor {
+    if (this.coded?.has(name) === true) return this.coded.rows(name, start, count);
     const { parameter, offset, size } = this.range(name);
     const [all = 0, ...rest] = parameter.shape;
     if (start < 0 || count < 1 || start + count > all)
@@ -167,6 +184,7 @@ export class ParameterSet {
     }
     this.#views.clear();
     this.weights.dispose();
+    this.coded?.dispose();
     this.gradients?.dispose();
   }
 }

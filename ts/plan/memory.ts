@@ -1,7 +1,7 @@
 // Bytes on one device, part by part.
 import { clipTextParameters, twoTowerParameters } from "../models/clip/parameters.js";
 import { autoencoderParameters } from "../models/autoencoder/parameters.js";
-import { fluxParameters } from "../models/flux/parameters.js";
+import { fluxParameters, isBlockMatrix } from "../models/flux/parameters.js";
 import { t5Parameters } from "../models/t5/parameters.js";
 import { sizeOf, type Parameter } from "../nn/parameter.js";
 import type { TrainConfig } from "../train/config.js";
@@ -70,6 +70,37 @@ function averageBytes({ weightBytes, master }: Layout): number {
   return weightBytes === 2 && master === "none" ? 6 : 4;
 }
 
+/** The weights beneath a LoRA, in `precision` or, the blocks' matrices, in 8 bits. */
+function frozenParts(
+  { baseDtype }: TrainConfig,
+  { transformer }: PlannedModels,
+  bytes: number,
+): Part[] {
+  const parameters = fluxParameters(transformer);
+  if (baseDtype === "precision")
+    return [{ name: "frozen weights", bytes: elementsOf(parameters, bytes) * bytes }];
+  const coded = parameters.filter(isBlockMatrix);
+  const whole = parameters.filter((parameter) => !isBlockMatrix(parameter));
+  const rows = coded.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const ofBlock = new Map<string, number>();
+  for (const { name, shape } of coded) {
+    const block = name.split(".").slice(0, 2).join(".");
+    ofBlock.set(block, (ofBlock.get(block) ?? 0) + sizeOf(shape));
+  }
+  return [
+    {
+      name: "frozen weights",
+      bytes: elementsOf(coded, 4) + 4 * rows + elementsOf(whole, bytes) * bytes,
+      note: "the blocks' matrices in fp8",
+    },
+    {
+      name: "a block's matrices",
+      bytes: Math.max(...ofBlock.values()) * bytes,
+      note: "whole while it runs",
+    },
+  ];
+}
+
 function weightParts(
   config: TrainConfig,
   models: PlannedModels,
@@ -84,7 +115,7 @@ function weightParts(
   const state = stateBytes(layout, trained);
   const of = (parameters: readonly Parameter[]) => elementsOf(parameters, bytes) * bytes;
   const billions = (trained.count / 1e9).toFixed(3);
-  const frozen = loraRank === 0 ? [] : [{ name: "frozen weights", bytes: policy.count * bytes }];
+  const frozen = loraRank === 0 ? [] : frozenParts(config, models, bytes);
   const shares = layout.sharding === "none" ? 1 : layout.ranks; // it follows the masters
   const average =
     config.ema === 0

@@ -70,6 +70,12 @@ const changes: readonly Change[] = [
   { says: "--recompute", there: true, make: option({ recompute: true }) },
   { says: "--ema 0", there: true, make: option({ ema: 0 }) },
   { says: "--grad-dtype bfloat16", there: true, make: roundedGradients },
+  {
+    says: "--base-dtype fp8",
+    there: true,
+    make: (request) =>
+      request.config.loraRank > 0 ? option({ baseDtype: "fp8" })(request) : undefined,
+  },
   { says: "--moments bfloat16", there: true, make: fewerBits("bfloat16") },
   { says: "--rounding stochastic", there: true, make: option({ rounding: "stochastic" }) },
   { says: "--moments 8bit", there: true, make: fewerBits("8bit") },

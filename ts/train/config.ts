@@ -40,6 +40,7 @@ export const trainSchema = {
   loraRank: { type: "number", integer: true, min: 0, max: 4096, default: 0, help: "train a LoRA of this rank, A normal and B zero, on weights that stay as they are; 0: all weights (lr is then some 10 times lower)", group: "lora" },
   loraAlpha: { type: "number", min: 1e-6, max: 1e6, help: "the LoRA counts alpha / rank times; default: the rank", group: "lora" },
   loraLayers: { type: "texts", default: ["attention", "mlp"], help: "of the blocks: attention, mlp, modulation", group: "lora" },
+  baseDtype: { type: "text", default: "precision", choices: ["precision", "fp8"], help: "of the weights beneath a LoRA: fp8 holds the blocks' matrices as 8-bit floats with a scale a row, half of bf16's memory, each whole only while it is used", group: "lora" },
 
   out: { type: "text", path: true, help: "run folder; default: runs/<method>-<date>", group: "run" },
   resume: { type: "text", path: true, help: "a run folder, or one of its checkpoints, to go on from, bit for bit", group: "run" },

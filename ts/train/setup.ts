@@ -21,6 +21,7 @@ import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { packageVersion } from "../native/load.js";
 import { cast, concat, packLatent, purposes, randn } from "../ops/index.js";
+import { isBlockMatrix } from "../models/flux/parameters.js";
 import type { Lora } from "../nn/lora.js";
 import type { ParameterSet } from "../nn/parameter_set.js";
 import { shardMultiple } from "../optim/sharding.js";
@@ -32,7 +33,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
 import { loading } from "./loading.js";
 import { checkMethod, checkReward, methodOf, needsReference } from "./methods.js";
-import { newLora } from "./lora.js";
+import { checkLora, newLora } from "./lora.js";
 import { loadReference, WithoutLora } from "./reference.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
@@ -154,6 +155,7 @@ function offline(
  */
 export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
   checkMethod(config);
+  checkLora(config);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);
@@ -186,6 +188,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
       await loadTransformer(place, {
         ...frozen,
         ...(all && { trainable: true, multiple, gradDtype: config.gradDtype }),
+        ...(config.baseDtype === "fp8" && { coded: isBlockMatrix }),
         ...loading("transformer"),
       }),
     );

@@ -43,7 +43,7 @@ forEachDevice("quantizeRows", (test, device) => {
       const [codesRead, scalesRead] = [await bytes(codes), await scales.read()];
       const sorted = finite.filter((c) => c < 0x80).map(valueOf);
       for (let r = 0; r < R; ++r) {
-        const row = [...values.slice(r * C, (r + 1) * C)];
+        const row = Array.from(values.slice(r * C, (r + 1) * C));
         const scale = Math.fround(Math.max(...row.map(Math.abs)) / 448);
         assert.equal(scalesRead[r], scale);
         row.forEach((value, c) => {
@@ -63,10 +63,7 @@ forEachDevice("quantizeRows", (test, device) => {
     const row = [448, 17, 19, -17, 2 ** -10, 3 * 2 ** -10, 2 ** -11, 2 ** -6 - 2 ** -10, 0, -0];
     const { codes, scales } = quantized(tensor(row, [1, row.length], { device }));
     const found = await dequantizeRows(codes, scales, "float32").read();
-    assert.deepEqual(
-      [...found],
-      [448, 16, 20, -16, 0, 2 * 2 ** -9, 0, 2 ** -6, 0, -0],
-    );
+    assert.deepEqual([...found], [448, 16, 20, -16, 0, 2 * 2 ** -9, 0, 2 ** -6, 0, -0]);
     const nothing = quantized(zeros([2, 3], { device }));
     assert.deepEqual([...(await nothing.scales.read())], [1, 1]);
     assert.deepEqual([...(await bytes(nothing.codes))], [0, 0, 0, 0, 0, 0]);

@@ -23,6 +23,11 @@ function qkNorm(name: string, size: number): Parameter[] {
   });
 }
 
+/** Whether it is one of the blocks' matrices: nearly all of the weights. What stands around the blocks is small. */
+export function isBlockMatrix({ name, shape }: Parameter): boolean {
+  return shape.length === 2 && /^(?:double|single)_blocks\..*\.weight$/.test(name);
+}
+
 /** The weights of FLUX under the names of its own files, in the order of the forward pass. */
 export function fluxParameters(config: FluxConfig): Parameter[] {
   const D = hiddenSize(config);
