@@ -35,26 +35,26 @@ forEachDevice("bfloat16 gradients", (test, device) => {
   const cases: Record<string, Case> = {
     linear: {
       weights: [[40, 24], [40]],
-      run: (w, b) => linear(x(), w!, b!, { act: "gelu-tanh" }),
+      run: (w, b) => linear(x(), w, b, { act: "gelu-tanh" }),
     },
     "linear with a gate": {
       weights: [[24, 24], [24]],
-      run: (w, b) => linear(x(), w!, b!, { residual: x(), gate: half([2, 24], 2) }),
+      run: (w, b) => linear(x(), w, b, { residual: x(), gate: half([2, 24], 2) }),
     },
-    layerNorm: { weights: [[24], [24]], run: (w, b) => layerNorm(x(), w!, b!) },
-    rmsNorm: { weights: [[24]], run: (w) => rmsNorm(x(), w!) },
+    layerNorm: { weights: [[24], [24]], run: (w, b) => layerNorm(x(), w, b) },
+    rmsNorm: { weights: [[24]], run: (w) => rmsNorm(x(), w) },
     groupNorm: {
       weights: [[24], [24]],
-      run: (w, b) => groupNorm(half([1, 3, 5, 24], 3), w!, b!, { groups: 4, act: "silu" }),
+      run: (w, b) => groupNorm(half([1, 3, 5, 24], 3), w, b, { groups: 4, act: "silu" }),
     },
     conv2d: {
       weights: [[8, 3, 3, 24], [8]],
-      run: (w, b) => conv2d(half([1, 5, 6, 24], 4), w!, b!),
+      run: (w, b) => conv2d(half([1, 5, 6, 24], 4), w, b),
     },
     embedding: {
       weights: [[7, 24]],
       run: (table) =>
-        embedding(table!, [
+        embedding(table, [
           [0, 6],
           [3, 6],
         ]),
@@ -62,7 +62,7 @@ forEachDevice("bfloat16 gradients", (test, device) => {
     qkvNormRope: {
       weights: [[16], [16]],
       run: (qScale, kScale) => {
-        const streams = [{ qkv: half([1, 5, 96], 5), qScale: qScale!, kScale: kScale! }];
+        const streams = [{ qkv: half([1, 5, 96], 5), qScale: qScale, kScale: kScale }];
         const [q, k] = qkvNormRope(streams, { heads: 2 });
         return add(q, k);
       },
@@ -71,21 +71,21 @@ forEachDevice("bfloat16 gradients", (test, device) => {
       weights: [[2, 5, 5]],
       run: (bias) => {
         const [q, k, v] = [6, 7, 8].map((seed) => half([1, 2, 5, 16], seed));
-        return attention(q!, k!, v!, { bias: bias! });
+        return attention(q!, k!, v!, { bias: bias });
       },
     },
     relativeBias: {
       weights: [[8, 2]],
-      run: (table) => relativeBias(table!, 6, { buckets: 8, maxDistance: 16 }),
+      run: (table) => relativeBias(table, 6, { buckets: 8, maxDistance: 16 }),
     },
-    prependRow: { weights: [[24]], run: (row) => prependRow(x(), row!) },
-    addRows: { weights: [[5, 24]], run: (rows) => addRows(x(), rows!) },
+    prependRow: { weights: [[24]], run: (row) => prependRow(x(), row) },
+    addRows: { weights: [[5, 24]], run: (rows) => addRows(x(), rows) },
     relativeReward: {
       weights: [[12, 24]],
       run: (projection) => {
         const [positive, negative] = [half([2, 12], 9), half([2, 12], 10)];
         const words = { positive, negative, k: [0.1, 0.2] };
-        return relativeReward(half([2, 24], 11), projection!, words).reward;
+        return relativeReward(half([2, 24], 11), projection, words).reward;
       },
     },
   };

@@ -3,6 +3,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "uvu";
+import { fluxConfig } from "../../ts/models/flux/config.js";
+import { fluxParameters } from "../../ts/models/flux/parameters.js";
+import { ParameterSet } from "../../ts/nn/parameter_set.js";
+import { AdamW, momentForms } from "../../ts/optim/adamw.js";
+import { bytesOf } from "../../ts/tensor/dtype.js";
+import type { Tensor } from "../../ts/tensor/tensor.js";
+import { tinyFlux } from "../support/tiny_flux.js";
 import { packageRoot } from "../../ts/native/load.js";
 import { decoderHeld, fluxHeld } from "../../ts/plan/activations.js";
 import { stateBytes, type Layout } from "../../ts/plan/layouts.js";
@@ -112,6 +119,32 @@ test("optimizer states are those of kernels.md 3.2", () => {
       const sum = state.weights + state.master + state.moments + state.gradients;
       near(sum / 1e9, wanted[i]!, 2e-2, JSON.stringify({ ...row, ...column }));
     });
+});
+
+test("what is planned for weights, gradients and moments is what is allocated", () => {
+  const parameters = fluxParameters(fluxConfig(tinyFlux));
+  for (const rounding of ["remainder", "stochastic"] as const)
+    for (const moments of momentForms)
+      for (const gradDtype of ["float32", "bfloat16"] as const) {
+        const set = ParameterSet.create(parameters, {
+          dtype: "bfloat16",
+          trainable: true,
+          gradDtype,
+        });
+        const adamw = new AdamW(set, { rounding, moments });
+        const { m, v, mScale, vScale, remainder } = adamw;
+        const bytes = (...tensors: (Tensor | undefined)[]) =>
+          tensors.reduce((sum, t) => sum + (t === undefined ? 0 : t.size * bytesOf[t.dtype]), 0);
+        const asked = request({ rounding, moments, gradDtype }, "h20");
+        const state = stateBytes(layoutOf(asked), { count: set.weights.size, modulation: 0 });
+        assert.equal(state.weights, bytes(set.weights));
+        assert.equal(state.gradients, bytes(set.gradients));
+        assert.equal(state.master, bytes(remainder));
+        const blocks = bytes(m, v, mScale, vScale) - state.moments;
+        assert.ok(blocks >= 0 && blocks < 2, `${moments}: ${blocks} bytes more`);
+        adamw.dispose();
+        set.dispose();
+      }
 });
 
 test("block inputs alone take what kernels.md 3.1 says; all that the tape keeps takes more than its lean set", () => {
