@@ -34,12 +34,21 @@ struct ColumnWalk {
     const int64_t to = (blockIdx.x + 1) * rows_of_part;
     return sample() * rows + (to < rows ? to : rows);
   }
-  /// Calls f(row) for this thread's rows; a thread without columns has none.
-  template <int N, typename F>
-  SRPO_DEVICE void for_each_row(const F& f) const {
+  /// This thread's rows, kRows at a time; a thread without columns has none. First load(k, row) for each
+  /// of them, then use(k, row), in order: so that the memory has all their bytes to fetch at once.
+  template <int N, int kRows, typename Load, typename Use>
+  SRPO_DEVICE void for_each_row(const Load& load, const Use& use) const {
     if (column<N>() >= C) return;
-    for (int64_t row = begin() + static_cast<int>(threadIdx.x) / packs; row < end(); row += lines)
-      f(row);
+    const int64_t last = end();
+    for (int64_t row = begin() + static_cast<int>(threadIdx.x) / packs; row < last;
+         row += int64_t{kRows} * lines) {
+#pragma unroll
+      for (int k = 0; k < kRows; ++k)
+        if (row + k * lines < last) load(k, row + k * lines);
+#pragma unroll
+      for (int k = 0; k < kRows; ++k)
+        if (row + k * lines < last) use(k, row + k * lines);
+    }
   }
 };
 

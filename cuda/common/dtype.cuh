@@ -11,6 +11,12 @@ struct alignas(sizeof(T) * N) Pack {
   T value[N];
 };
 
+/// N elements as they lie, to be converted later; `from` is aligned to N elements.
+template <int N, typename T>
+SRPO_DEVICE void load_pack(Pack<T, N>& to, const T* from) {
+  to = *reinterpret_cast<const Pack<T, N>*>(from);
+}
+
 /// N elements as floats; `from` is aligned to N elements.
 template <int N, typename T>
 SRPO_DEVICE void load_pack(float (&to)[N], const T* from) {

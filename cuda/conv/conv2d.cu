@@ -144,11 +144,13 @@ void forward_with_statistics(std::vector<ConvPhase>& phases, const Conv2dForward
 template <int N, typename T>
 __global__ void conv2d_bias_parts_kernel(float* parts, const T* dy, const ColumnWalk walk) {
   float sums[1][N] = {};
-  walk.for_each_row<N>([&](int64_t row) {
-    float g[N];
-    load_pack(g, dy + row * walk.C + walk.column<N>());
-    for (int j = 0; j < N; ++j) sums[0][j] += g[j];
-  });
+  constexpr int kRows = 8;
+  Pack<T, N> g[kRows];
+  walk.for_each_row<N, kRows>(
+      [&](int k, int64_t row) { load_pack(g[k], dy + row * walk.C + walk.column<N>()); },
+      [&](int k, int64_t) {
+        for (int j = 0; j < N; ++j) sums[0][j] += float(g[k].value[j]);
+      });
   store_parts(parts, sums, walk);
 }
 

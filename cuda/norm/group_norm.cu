@@ -28,6 +28,7 @@ namespace srpo::cuda {
 namespace {
 
 constexpr int kGroupThreads = 128;
+constexpr int kRows = 4;  // that a thread loads at once
 
 /// What a thread knows of its channels.
 template <int N>
@@ -70,24 +71,25 @@ __global__ void group_norm_forward_kernel(T* y, float* mean, float* rstd, const 
       rstd[group] = of.rstd[j];
     }
   }
-  walk.for_each_row<N>([&](int64_t row) {
-    float v[N];
-    load_pack(v, x + row * walk.C + column);
-    for (int j = 0; j < N; ++j)
-      v[j] = activate<act>((v[j] - of.mean[j]) * of.rstd[j] * of.w[j] + of.b[j]);
-    store_pack(y + row * walk.C + column, v);
-  });
+  Pack<T, N> of_x[kRows];
+  walk.for_each_row<N, kRows>(
+      [&](int k, int64_t row) { load_pack(of_x[k], x + row * walk.C + column); },
+      [&](int k, int64_t row) {
+        float v[N];
+        for (int j = 0; j < N; ++j)
+          v[j] = activate<act>((float(of_x[k].value[j]) - of.mean[j]) * of.rstd[j] * of.w[j] +
+                               of.b[j]);
+        store_pack(y + row * walk.C + column, v);
+      });
 }
 
-/// g and xhat of a pack at `at`.
+/// g and xhat of packs of dy and x.
 template <ActivationKind act, int N, typename T>
-SRPO_DEVICE void load_gradient(float (&g)[N], float (&xhat)[N], const T* dy, const T* x, int64_t at,
-                               const Channels<N>& of) {
-  load_pack(g, dy + at);
-  load_pack(xhat, x + at);
+SRPO_DEVICE void gradient_of(float (&g)[N], float (&xhat)[N], const Pack<T, N>& dy,
+                             const Pack<T, N>& x, const Channels<N>& of) {
   for (int j = 0; j < N; ++j) {
-    xhat[j] = (xhat[j] - of.mean[j]) * of.rstd[j];
-    g[j] *= activation_derivative<act>(xhat[j] * of.w[j] + of.b[j]);
+    xhat[j] = (float(x.value[j]) - of.mean[j]) * of.rstd[j];
+    g[j] = float(dy.value[j]) * activation_derivative<act>(xhat[j] * of.w[j] + of.b[j]);
   }
 }
 
@@ -99,14 +101,20 @@ __global__ void group_norm_backward_parts_kernel(float* parts, const T* dy, cons
   const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
   const int64_t column = walk.column<N>();
   float sums[2][N] = {};
-  walk.for_each_row<N>([&](int64_t row) {
-    float g[N], xhat[N];
-    load_gradient<act>(g, xhat, dy, x, row * walk.C + column, of);
-    for (int j = 0; j < N; ++j) {
-      sums[0][j] += g[j];
-      sums[1][j] += g[j] * xhat[j];
-    }
-  });
+  Pack<T, N> of_dy[kRows], of_x[kRows];
+  walk.for_each_row<N, kRows>(
+      [&](int k, int64_t row) {
+        load_pack(of_dy[k], dy + row * walk.C + column);
+        load_pack(of_x[k], x + row * walk.C + column);
+      },
+      [&](int k, int64_t) {
+        float g[N], xhat[N];
+        gradient_of<act>(g, xhat, of_dy[k], of_x[k], of);
+        for (int j = 0; j < N; ++j) {
+          sums[0][j] += g[j];
+          sums[1][j] += g[j] * xhat[j];
+        }
+      });
   store_parts(parts, sums, walk);
 }
 
@@ -154,13 +162,19 @@ __global__ void group_norm_backward_x_kernel(T* dx, const T* dy, const T* x, con
     g_mean[j] = means[group * 2];
     g_xhat_mean[j] = means[group * 2 + 1];
   }
-  walk.for_each_row<N>([&](int64_t row) {
-    float g[N], xhat[N];
-    load_gradient<act>(g, xhat, dy, x, row * walk.C + column, of);
-    for (int j = 0; j < N; ++j)
-      g[j] = of.rstd[j] * (of.w[j] * g[j] - g_mean[j] - xhat[j] * g_xhat_mean[j]);
-    store_pack(dx + row * walk.C + column, g);
-  });
+  Pack<T, N> of_dy[kRows], of_x[kRows];
+  walk.for_each_row<N, kRows>(
+      [&](int k, int64_t row) {
+        load_pack(of_dy[k], dy + row * walk.C + column);
+        load_pack(of_x[k], x + row * walk.C + column);
+      },
+      [&](int k, int64_t row) {
+        float g[N], xhat[N];
+        gradient_of<act>(g, xhat, of_dy[k], of_x[k], of);
+        for (int j = 0; j < N; ++j)
+          g[j] = of.rstd[j] * (of.w[j] * g[j] - g_mean[j] - xhat[j] * g_xhat_mean[j]);
+        store_pack(dx + row * walk.C + column, g);
+      });
 }
 
 /// Calls f.template operator()<act>().

@@ -19,15 +19,17 @@ __global__ void group_norm_parts_kernel(float* parts, float* pixels, const T* x,
   float sums[2][N] = {}, first[N];
   const int64_t column = walk.column<N>();
   if (column < walk.C) load_pack(first, x + walk.begin() * walk.C + column);
-  walk.for_each_row<N>([&](int64_t row) {
-    float v[N];
-    load_pack(v, x + row * walk.C + column);
-    for (int j = 0; j < N; ++j) {
-      const float distance = v[j] - first[j];
-      sums[0][j] += distance;
-      sums[1][j] += distance * distance;
-    }
-  });
+  constexpr int kRows = 8;
+  Pack<T, N> v[kRows];
+  walk.for_each_row<N, kRows>(
+      [&](int k, int64_t row) { load_pack(v[k], x + row * walk.C + column); },
+      [&](int k, int64_t) {
+        for (int j = 0; j < N; ++j) {
+          const float distance = float(v[k].value[j]) - first[j];
+          sums[0][j] += distance;
+          sums[1][j] += distance * distance;
+        }
+      });
   if (!add_lines(sums, walk)) return;
   const auto n = static_cast<float>(walk.end() - walk.begin());
   if (column == 0) pixels[walk.part()] = n;

@@ -1,9 +1,10 @@
-// One block a row of D elements, in packs of N: what layer norm and RMS norm share. A row is read from
-// memory once and then again from cache, which holds the rows of all blocks that run.
+// One block a row of D elements, in packs of N: for rows that no thread's registers hold. A row is read
+// from memory once and then again from cache, which holds the rows of all blocks that run.
 #pragma once
 #include "cuda/common/block_reduce.cuh"
 #include "cuda/common/column_walk.cuh"
 #include "cuda/common/math.cuh"
+#include "cuda/norm/norm_rows.h"
 
 namespace srpo::cuda {
 
@@ -21,13 +22,33 @@ LaunchConfig row_config(int64_t rows, int64_t D, Stream& stream) {
   return {.grid = rows, .block = ceil_div(ceil_div(packs, turns), kWarp) * kWarp, .stream = stream};
 }
 
-/// `values` of an optional parameter at d: 1 each where it is not given.
-template <int N, typename T>
-SRPO_DEVICE void load_or_one(float (&values)[N], const T* parameter, int64_t d) {
-  if (parameter != nullptr)
-    load_pack(values, parameter + d);
-  else
-    for (float& value : values) value = 1.f;
-}
+/// The numbers a column, by sample.
+template <typename T>
+struct NormScale {
+  const T *scale, *shift;  // [samples, D], or null
+  int64_t rows;            // of a sample
+  float plus;
+
+  explicit NormScale(const NormRows& n)
+      : scale(n.scale.data<T>()), shift(n.shift.data<T>()), rows(n.rows), plus(n.plus) {}
+
+  /// Of row `row` among all; `at` = d within it.
+  template <int N>
+  SRPO_DEVICE void load_scale(float (&values)[N], int64_t sample, int64_t D, int64_t d) const {
+    if (scale == nullptr) {
+      for (float& value : values) value = 1.f;
+      return;
+    }
+    load_pack(values, scale + sample * D + d);
+    for (float& value : values) value += plus;
+  }
+  template <int N>
+  SRPO_DEVICE void load_shift(float (&values)[N], int64_t sample, int64_t D, int64_t d) const {
+    if (shift != nullptr)
+      load_pack(values, shift + sample * D + d);
+    else
+      for (float& value : values) value = 0.f;
+  }
+};
 
 }  // namespace srpo::cuda

@@ -34,6 +34,21 @@ forEachDevice("gatedResidual", (test, device) => {
       await assertRelative(gatedResidual(x, gate, y), exact, tolerance);
     });
 
+  test("many rows in packs", async () => {
+    const big = [
+      randn([2, 150, 264], { device, seed: 0 }),
+      randn([2, 264], { device, seed: 1 }),
+      randn([2, 150, 264], { device, seed: 2 }),
+    ] as const;
+    const [x64, gate64, y64] = await toFloat64(...big);
+    const exact = x64.map(
+      (v, i) => v + gate64[Math.floor(i / (150 * 264)) * 264 + (i % 264)]! * y64[i]!,
+    );
+    await assertRelative(gatedResidual(...big), exact, 1e-7);
+    await checkGradients((x, gate, y) => gatedResidual(x, gate, y), big);
+    await checkBfloat16((x, gate, y) => gatedResidual(x, gate, y), big);
+  });
+
   test("backward agrees with central differences, bfloat16 with float32", async () => {
     await checkGradients((x, gate, y) => gatedResidual(x, gate, y), inputs("float32"));
     await checkBfloat16((x, gate, y) => gatedResidual(x, gate, y), inputs("float32"));

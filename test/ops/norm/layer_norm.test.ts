@@ -18,15 +18,20 @@ import {
 
 const [B, L, width] = [2, 5, 97]; // odd on purpose: no block size divides them
 
-/** The definition as the paper writes it, in float64, one value at a time. */
+/** The definition in float64. */
 function definition(x: Float64Array, w?: Float64Array, b?: Float64Array): Float64Array {
   const D = w?.length ?? width;
-  return x.map((value, i) => {
-    const row = x.subarray(i - (i % D), i - (i % D) + D);
+  const y = new Float64Array(x.length);
+  for (let begin = 0; begin < x.length; begin += D) {
+    const row = x.subarray(begin, begin + D);
     const mean = row.reduce((sum, v) => sum + v, 0) / D;
     const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / D;
-    return ((value - mean) / Math.sqrt(variance + 1e-5)) * (w?.[i % D] ?? 1) + (b?.[i % D] ?? 0);
-  });
+    row.forEach((value, d) => {
+      const xhat = (value - mean) / Math.sqrt(variance + 1e-5);
+      y[begin + d] = xhat * (w?.[d] ?? 1) + (b?.[d] ?? 0);
+    });
+  }
+  return y;
 }
 
 forEachDevice("layerNorm", (test, device) => {
@@ -53,6 +58,8 @@ forEachDevice("layerNorm", (test, device) => {
   for (const [rows, D] of [
     [270, 72],
     [5, 1104],
+    [3, 2304],
+    [2, 4104],
   ] as const)
     test(`${rows} rows of ${D}: many at once, and divided by packs`, async () => {
       for (const [dtype, tolerance] of [

@@ -15,17 +15,27 @@ import {
 } from "../../support/index.js";
 
 const [B, L, D] = [2, 5, 97]; // odd on purpose: no block size divides them
+const sizes = [L, D] as const;
 
-/** The definition as the paper writes it, in float64, one value at a time. */
-function definition(x: Float64Array, scale: Float64Array, shift: Float64Array): Float64Array {
-  return x.map((value, i) => {
-    const row = x.subarray(i - (i % D), i - (i % D) + D);
+/** The definition as the paper writes it, in float64. */
+function definition(
+  x: Float64Array,
+  scale: Float64Array,
+  shift: Float64Array,
+  [L, D]: readonly [number, number] = sizes,
+): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let begin = 0; begin < x.length; begin += D) {
+    const row = x.subarray(begin, begin + D);
     const mean = row.reduce((sum, v) => sum + v, 0) / D;
     const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / D;
-    const channel = Math.floor(i / (L * D)) * D + (i % D);
-    const xhat = (value - mean) / Math.sqrt(variance + 1e-6);
-    return (1 + scale[channel]!) * xhat + shift[channel]!;
-  });
+    const sample = Math.floor(begin / (L * D)) * D;
+    row.forEach((value, d) => {
+      const xhat = (value - mean) / Math.sqrt(variance + 1e-6);
+      y[begin + d] = (1 + scale[sample + d]!) * xhat + shift[sample + d]!;
+    });
+  }
+  return y;
 }
 
 forEachDevice("modulatedLayerNorm", (test, device) => {
@@ -44,6 +54,29 @@ forEachDevice("modulatedLayerNorm", (test, device) => {
       const [x, scale, shift] = inputs(dtype);
       const exact = definition(...(await toFloat64(x, scale, shift)));
       await assertRelative(modulatedLayerNorm(x, scale, shift), exact, tolerance);
+    });
+
+  // Rows of every number of packs that a lane holds, rows that none holds, and many rows.
+  for (const of of [
+    [3, 1032],
+    [5, 1288],
+    [3, 3072],
+    [3, 4104],
+    [2, 8200],
+    [2, 1101],
+    [600, 40],
+  ] as const)
+    test(`${of.join(" x ")}: definition and gradients`, async () => {
+      const [rows, width] = of;
+      const all = [
+        randn([2, rows, width], { device, seed: 0 }),
+        randn([2, width], { device, seed: 1 }),
+        randn([2, width], { device, seed: 2 }),
+      ] as const;
+      const exact = definition(...(await toFloat64(...all)), of);
+      await assertRelative(modulatedLayerNorm(...all), exact, 5e-7);
+      await checkGradients((x, a, b) => modulatedLayerNorm(x, a, b), all, { directions: 1 });
+      await checkBfloat16((x, a, b) => modulatedLayerNorm(x, a, b), all);
     });
 
   test("a mean far above the deviation does not cancel", async () => {

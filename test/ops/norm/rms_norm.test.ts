@@ -16,14 +16,18 @@ import {
 
 const [B, L, width] = [2, 5, 97]; // odd on purpose: no block size divides them
 
-/** The definition as the paper writes it, in float64, one value at a time. */
+/** The definition in float64. */
 function definition(x: Float64Array, w?: Float64Array): Float64Array {
   const D = w?.length ?? width;
-  return x.map((value, i) => {
-    const row = x.subarray(i - (i % D), i - (i % D) + D);
+  const y = new Float64Array(x.length);
+  for (let begin = 0; begin < x.length; begin += D) {
+    const row = x.subarray(begin, begin + D);
     const meanSquare = row.reduce((sum, v) => sum + v * v, 0) / D;
-    return (value / Math.sqrt(meanSquare + 1e-6)) * (w?.[i % D] ?? 1);
-  });
+    row.forEach((value, d) => {
+      y[begin + d] = (value / Math.sqrt(meanSquare + 1e-6)) * (w?.[d] ?? 1);
+    });
+  }
+  return y;
 }
 
 forEachDevice("rmsNorm", (test, device) => {
@@ -47,6 +51,8 @@ forEachDevice("rmsNorm", (test, device) => {
   for (const [rows, D] of [
     [270, 72],
     [5, 1104],
+    [3, 2304],
+    [2, 4104],
   ] as const)
     test(`${rows} rows of ${D}: many at once, and divided by packs`, async () => {
       for (const [dtype, tolerance] of [
