@@ -6,7 +6,13 @@ import type { TensorStore } from "../../ts/checkpoint/tensor_store.js";
 import { packageRoot } from "../../ts/native/load.js";
 import { synchronize } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
-import { ClipTokenizer, learnClip, learnT5, T5Tokenizer } from "../../ts/text/index.js";
+import {
+  BertTokenizer,
+  ClipTokenizer,
+  learnClip,
+  learnT5,
+  T5Tokenizer,
+} from "../../ts/text/index.js";
 import { floats, pickleOf, tensorOf, torchOf } from "../checkpoint/torch_bytes.js";
 
 export interface Subject {
@@ -177,6 +183,18 @@ export const subjects: readonly Subject[] = [
     prepare: (folder) => writeFileSync(path.join(folder, "vocab.json"), clip.vocabJson),
     read: async (folder) => {
       const tokenizer = await ClipTokenizer.load(folder, { variant: "open_clip" });
+      tokenizer.encodeBatch([sample]);
+    },
+  },
+  {
+    name: "vocab.txt",
+    file: "vocab.txt",
+    good: texts(["[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nred\nfox\n##es\n##x\n,\n\u732b\n"]),
+    pieces: texts(["\n", "\r\n", "##", "[UNK]", "[ENC]", "[DEC]", "\xff", " ", "a\n", "\0"]),
+    share: 1,
+    prepare: () => {},
+    read: async (folder) => {
+      const tokenizer = await BertTokenizer.load(folder);
       tokenizer.encodeBatch([sample]);
     },
   },
