@@ -60,7 +60,8 @@ export async function recoverFolder(
       () => true,
       () => false,
     );
-    if (kind === "old" && !taken) await fs.rename(full, place);
+    // Another process may be putting it in order too, and be first.
+    if (kind === "old" && !taken) await fs.rename(full, place).catch(() => {});
     else await fs.rm(full, { recursive: true, force: true });
   }
 }

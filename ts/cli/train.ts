@@ -1,3 +1,4 @@
+import os from "node:os";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
 import { hasJudges, JudgeEvaluator } from "../micro/evaluation/judge_evaluator.js";
@@ -6,6 +7,14 @@ import { trainConfig, trainSchema, withFullPaths, type TrainConfig } from "../tr
 import { writeRunReport } from "../report/run_report.js";
 import { keepOrigin } from "../train/origin.js";
 import { Progress } from "../train/progress.js";
+import { readPlace, type RankPlace } from "../ranks/place.js";
+import {
+  ofRank,
+  openRanks,
+  RankLog,
+  requireSameOptions,
+  requireSharedFolder,
+} from "../train/together.js";
 import { findResumed, readYaml, RunFolder, type Resumed } from "../train/run_folder.js";
 import { resolve, type Source } from "../train/schema.js";
 import { Trainer } from "../train/trainer.js";
@@ -58,6 +67,71 @@ async function judgesOf(config: TrainConfig): Promise<JudgeEvaluator | undefined
   return JudgeEvaluator.open(model!, { prompts: evalCount, dtype });
 }
 
+interface Asked {
+  config: TrainConfig;
+  resumed: Resumed | undefined;
+}
+
+/** What is to be run: by options, or as the run that is gone on with. A job that was started again goes on. */
+async function askedFor(
+  sources: readonly Source[],
+  from: string | undefined,
+  { restarts }: RankPlace,
+): Promise<Asked> {
+  if (from !== undefined) {
+    const resumed = await findResumed(from);
+    return { config: withFullPaths(resumedConfig(resumed, sources)), resumed };
+  }
+  const config = withFullPaths(trainConfig(sources));
+  if (restarts === 0 || config.out === undefined || !RunFolder.isRun(config.out))
+    return { config, resumed: undefined };
+  const resumed = await findResumed(config.out);
+  return { config: withFullPaths(resumedConfig(resumed, [])), resumed };
+}
+
+/**
+ * Runs a trainer that is ready; the first of several ranks shows it.
+ *
+ * @param asked - the run's options, before what is a rank's own
+ * @returns the exit code
+ */
+async function train(
+  trainer: Trainer,
+  asked: TrainConfig,
+  run: RunFolder,
+  signal: AbortSignal,
+): Promise<number> {
+  const { config, ranks } = trainer;
+  if (await ranks.any(signal.aborted)) return interruptedCode(signal);
+  const say = (line: string) => void (ranks.isFirst && process.stderr.write(`${line}\n`));
+  await ranks.first(async () => {
+    await run.create(asked);
+    await keepOrigin(run.path);
+  });
+  await requireSharedFolder(ranks, run);
+  const log = ranks.size === 1 ? undefined : new RankLog(run, ranks.rank);
+  log?.line(`rank ${ranks.rank} of ${ranks.size} on ${os.hostname()}, ${config.device}`);
+  const progress = ranks.isFirst
+    ? new Progress({ unit: "updates", total: config.steps, done: trainer.step })
+    : undefined;
+  say(`run folder: ${run.path}`);
+  const { interrupted, checkpoint, conclusion } = await trainer.run(run, {
+    signal,
+    progress,
+    log: log && ((line) => log.line(line)),
+  });
+  progress?.end();
+  const report = await ranks.first(() => writeRunReport(run.path));
+  const where = checkpoint ?? "no checkpoint yet";
+  say(`${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}`);
+  for (const line of conclusion) say(line);
+  say(`report: ${report}`);
+  log?.line(`${interrupted ? "stopped" : "done"} after ${trainer.step} updates`);
+  if (!interrupted) return 0;
+  say(`go on by: srpo-native train --resume ${run.path}`);
+  return interruptedCode(signal);
+}
+
 export const trainCommand = command({
   name: "train",
   positional: "[config.yaml]",
@@ -93,50 +167,37 @@ export const trainCommand = command({
       ofRun,
     ];
     const from = sources.findLast(({ values }) => values["resume"] !== undefined)?.values["resume"];
-    const resumed = typeof from === "string" ? await findResumed(from) : undefined;
-    const asked = withFullPaths(
-      resumed === undefined ? trainConfig(sources) : resumedConfig(resumed, sources),
-    );
-    const place = () => RunFolder.planned(asked.out ?? newRunName(asked.method));
+    const place = readPlace();
+    const asked = await askedFor(sources, typeof from === "string" ? from : undefined, place);
+    const { config: whole, resumed } = asked;
+    const planned = () => RunFolder.planned(whole.out ?? newRunName(whole.method));
     if (dry.dryRun) {
-      const config = asked.model === undefined ? asked : await inWorldsWords(asked);
-      return dryRun(config, (resumed?.run ?? place()).path, dry);
+      const config = whole.model === undefined ? whole : await inWorldsWords(whole);
+      return dryRun(config, (resumed?.run ?? planned()).path, dry);
     }
-    if (asked.model === undefined)
+    if (whole.model === undefined)
       throw new SrpoError(
         "ERR_CONFIG",
         'model: expected a FLUX folder, got none; "srpo-native init micro micro" makes a small one',
       );
-    const config = await inWorldsWords(asked);
-    const run = resumed?.run ?? place();
+    const full = await inWorldsWords(whole);
+    const config = ofRank(full, place);
+    const ranks = await openRanks(config, place);
+    await requireSameOptions(ranks, full);
+    const run = new RunFolder(await ranks.first(async () => (resumed?.run ?? planned()).path));
+    const checkpoint = await ranks.first(async () => resumed?.checkpoint);
 
     const judges = await judgesOf(config);
-    const trainer = await Trainer.create(config, resumed?.checkpoint, judges);
+    const trainer = await Trainer.create(config, checkpoint, judges, ranks);
+    let code: number;
     try {
-      if (signal.aborted) return interruptedCode(signal);
-      await run.create(config);
-      await keepOrigin(run.path);
-      const progress = new Progress({
-        unit: "updates",
-        total: config.steps,
-        done: trainer.step,
-      });
-      process.stderr.write(`run folder: ${run.path}\n`);
-      const { interrupted, checkpoint, conclusion } = await trainer.run(run, { signal, progress });
-      progress.end();
-      const report = await writeRunReport(run.path);
-      const where = checkpoint ?? "no checkpoint yet";
-      process.stderr.write(
-        `${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}\n`,
-      );
-      for (const line of conclusion) process.stderr.write(`${line}\n`);
-      process.stderr.write(`report: ${report}\n`);
-      if (!interrupted) return 0;
-      process.stderr.write(`go on by: srpo-native train --resume ${run.path}\n`);
-      return interruptedCode(signal);
+      code = await train(trainer, full, run, signal);
     } finally {
       trainer.dispose();
       judges?.dispose();
     }
+    // In good order only: a rank that failed leaves the others at once.
+    await ranks.communicator.dispose();
+    return code;
   },
 });

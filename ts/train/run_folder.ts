@@ -34,6 +34,11 @@ export class RunFolder {
     return path.join(this.path, "checkpoints");
   }
 
+  /** Whether there is a run at a place. */
+  static isRun(place: string): boolean {
+    return existsSync(new RunFolder(path.resolve(place)).config);
+  }
+
   /**
    * The folder of a new run, which `create` makes.
    *

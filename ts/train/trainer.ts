@@ -34,7 +34,10 @@ import { Updater } from "./updater.js";
 
 export interface RunOptions {
   signal: AbortSignal;
-  progress?: Progress;
+  /** Of the rank that shows it. */
+  progress?: Progress | undefined;
+  /** Takes a line an update of what this rank did. */
+  log?: ((line: string) => void) | undefined;
 }
 
 export interface RunEnd {
@@ -177,7 +180,7 @@ export class Trainer {
     }
   }
 
-  async #run(run: RunFolder, { signal, progress }: RunOptions): Promise<RunEnd> {
+  async #run(run: RunFolder, { signal, progress, log }: RunOptions): Promise<RunEnd> {
     const { evaluations, ranks } = this;
     const known = (row: MetricsRow) => evaluations?.knows(row) ?? true;
     const metrics = ranks.isFirst
@@ -216,6 +219,8 @@ export class Trainer {
       const forwards = passes.forwards - before.forwards;
       const backwards = passes.backwards - before.backwards;
       this.step += 1;
+      ranks.communicator.atStep(this.step);
+      log?.(`update ${this.step}: ${this.#ownLine(seconds)}`);
       const together = this.#together(seconds);
       metrics?.write({ step: this.step, ...values, seconds, forwards, backwards, ...together });
       progress?.update(this.step, noteOf(values));
@@ -229,6 +234,12 @@ export class Trainer {
     }
     if (ended()) checkpoint ??= path.join(run.checkpoints, stepName(this.step));
     return { interrupted: !ended(), checkpoint, conclusion: evaluations?.conclusion() ?? [] };
+  }
+
+  #ownLine(seconds: number): string {
+    const waited = this.#updater.waited[this.ranks.rank] ?? 0;
+    const prompts = this.ranks.samplesOf(this.config.batch).length;
+    return `${prompts} prompts in ${seconds.toFixed(3)} s, ${waited.toFixed(3)} s of them waiting for others`;
   }
 
   /** What several ranks log of an update: prompts a second, and the seconds that each waited for the others. */
