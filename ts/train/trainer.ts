@@ -216,13 +216,17 @@ export class Trainer {
         progress?.update(this.step, `prompts ${prompts}/${batch}`),
       );
       const seconds = (performance.now() - started) / 1000;
-      const forwards = passes.forwards - before.forwards;
-      const backwards = passes.backwards - before.backwards;
+      const made = await ranks.gather({
+        forwards: passes.forwards - before.forwards,
+        backwards: passes.backwards - before.backwards,
+      });
+      const of = (kind: "forwards" | "backwards") => made.reduce((sum, one) => sum + one[kind], 0);
       this.step += 1;
       ranks.communicator.atStep(this.step);
       log?.(`update ${this.step}: ${this.#ownLine(seconds)}`);
       const together = this.#together(seconds);
-      metrics?.write({ step: this.step, ...values, seconds, forwards, backwards, ...together });
+      const counts = { forwards: of("forwards"), backwards: of("backwards") };
+      metrics?.write({ step: this.step, ...values, seconds, ...counts, ...together });
       progress?.update(this.step, noteOf(values));
       await draw();
       const best = await evaluate();
