@@ -13,7 +13,8 @@ import {
 } from "../support/rank_runs.js";
 
 const tests = suite("resume on ranks");
-const test = hasMpirun ? tests : tests.skip;
+const test = (name: string, body: () => Promise<void>) =>
+  hasMpirun ? tests(name, body) : tests.skip(name, body);
 if (hasMpirun) tests.before(async () => void (await microFolder()));
 
 const goOn = (run: string, steps: number) => ["train", "--resume", at(run), "--steps", `${steps}`];

@@ -14,7 +14,8 @@ import {
 } from "../support/rank_runs.js";
 
 const tests = suite("train on several ranks");
-const test = hasMpirun ? tests : tests.skip;
+const test = (name: string, body: () => Promise<void>) =>
+  hasMpirun ? tests(name, body) : tests.skip(name, body);
 if (hasMpirun) tests.before(async () => void (await microFolder()));
 
 const steps = 20;
@@ -46,9 +47,10 @@ for (const [method, options] of Object.entries(methods))
 
 test("the first rank writes what a run has once, each its log; rows have rate and waiting times", async () => {
   const run = "srpo-4";
-  assert.deepEqual(readdirSync(at(run, "logs")).toSorted(), [
-    ...[0, 1, 2, 3].map((rank) => `rank-0000${rank}.log`),
-  ]);
+  assert.deepEqual(
+    readdirSync(at(run, "logs")).toSorted(),
+    [0, 1, 2, 3].map((rank) => `rank-0000${rank}.log`),
+  );
   assert.match(readFileSync(at(run, "logs/rank-00003.log"), "utf8"), /rank 3 of 4 on .*\n.*update 1: 1 prompts in/); // prettier-ignore
   for (const row of rowsOf(run)) {
     assert.ok(row["promptsPerSecond"]! > 0);
