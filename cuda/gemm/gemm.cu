@@ -66,7 +66,12 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void gemm(const Gemm& g, Stream& stream) {
+void gemm(const Gemm& product, Stream& stream) {
+  Gemm g = product;
+  if (g.output.accumulate && g.output_dtype != DType::kFloat32) {
+    g.output.accumulate = false;
+    g.output.residual = g.output.out;  // added before the one rounding
+  }
   const LaunchConfig config = {.grid = {ceil_div(g.M, kTile), ceil_div(g.N, kTile), g.batch},
                                .block = kThreads,
                                .shared = sizeof(Panels),

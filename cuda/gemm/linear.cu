@@ -14,6 +14,7 @@
 
 #include "cpp/ops/gemm/linear.h"
 
+#include "cpp/ops/gemm/linear_products.h"
 #include "cuda/common/activation.cuh"
 #include "cuda/common/column_sums.cuh"
 #include "cuda/elementwise/map.cuh"
@@ -66,35 +67,15 @@ __global__ void linear_backward_gate_kernel(T* dgate, const T* dy, const T* pre,
 }  // namespace
 
 void linear_forward(const LinearForward& op, Stream& stream) {
-  const int64_t M = op.x.rows(), N = op.w.dim(0), K = op.w.dim(1);
-  gemm(
-      {
-          .M = M,
-          .N = N,
-          .K = K,
-          .dtype = op.x.dtype,
-          .output_dtype = op.y.dtype,
-          .a = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-          .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = K},
-          .output = {.out = op.y.pointer,
-                     .stride = N,
-                     .bias = op.b.pointer,
-                     .activation = op.activation,
-                     .pre = op.pre.pointer,
-                     .residual = op.residual.pointer,
-                     .gate = op.gate.pointer,
-                     .rows_of_sample = op.gate ? M / op.gate.dim(0) : M},
-      },
-      stream);
+  gemm(forward_product(op), stream);
 }
 
 void linear_backward(const LinearBackward& op, Stream& stream) {
-  const int64_t M = op.dy.rows(), N = op.w.dim(0), K = op.w.dim(1);
+  const int64_t M = op.dy.rows(), N = op.w.dim(0);
   const int64_t S = op.gate ? op.gate.dim(0) : 1;
-  const bool changes = op.activation != ActivationKind::kNone || op.gate;
   visit_float(op.x.dtype, [&]<typename T>() {
     visit_activation(op.activation, [&]<ActivationKind kind>() {
-      if (changes && (op.dx || op.dw))
+      if (changes_gradient(op) && (op.dx || op.dw))
         launch(linear_backward_pre_kernel<kind, T>, map_config<1>(M * N, stream), op.dpre.data<T>(),
                op.dy.data<T>(), op.pre.data<T>(), op.gate.data<T>(), M / S, N, M * N);
       if (op.db)
@@ -106,39 +87,8 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
                op.dgate.data<T>(), op.dy.data<T>(), op.pre.data<T>(), M / S, N);
     });
   });
-  const void* dpre = changes ? op.dpre.pointer : op.dy.pointer;
-  if (op.dx)
-    gemm(
-        {
-            .M = M,
-            .N = K,
-            .K = N,
-            .dtype = op.x.dtype,
-            .output_dtype = op.x.dtype,
-            .a = {.data = dpre, .row_stride = N, .column_stride = 1},
-            .b = {.data = op.w.pointer, .row_stride = K, .column_stride = 1},
-            .output = {.out = op.dx.pointer, .stride = K},
-        },
-        stream);
-  if (op.dw) {
-    GemmOutput output = {.out = op.dw.pointer, .stride = K};
-    if (op.dw.dtype == DType::kFloat32)
-      output.accumulate = true;
-    else
-      output.residual = op.dw.pointer;  // added before the one rounding
-    gemm(
-        {
-            .M = N,
-            .N = K,
-            .K = M,
-            .dtype = op.x.dtype,
-            .output_dtype = op.dw.dtype,
-            .a = {.data = dpre, .row_stride = 1, .column_stride = N},
-            .b = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-            .output = output,
-        },
-        stream);
-  }
+  if (op.dx) gemm(input_gradient_product(op), stream);
+  if (op.dw) gemm(weight_gradient_product(op), stream);
 }
 
 }  // namespace srpo::cuda

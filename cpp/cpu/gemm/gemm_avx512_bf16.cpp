@@ -12,8 +12,8 @@
 
 namespace {
 
+using srpo::GemmOutput;
 using srpo::cpu::GemmKernel;
-using srpo::cpu::GemmOutput;
 
 constexpr int kRows = 12, kVectors = 2, kColumns = 16 * kVectors;
 constexpr int kDepth = 1024;

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "cpp/cpu/gemm/gemm_output.h"
+#include "cpp/ops/gemm/gemm_output.h"
 
 namespace srpo::cpu {
 

@@ -11,8 +11,8 @@
 
 namespace {
 
+using srpo::GemmOutput;
 using srpo::cpu::GemmKernel;
-using srpo::cpu::GemmOutput;
 using srpo::cpu::GemmTables;
 using srpo::cpu::kDotRows;
 

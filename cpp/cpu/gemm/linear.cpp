@@ -22,6 +22,7 @@
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
 #include "cpp/cpu/visit.h"
+#include "cpp/ops/gemm/linear_products.h"
 
 namespace srpo::cpu {
 namespace {
@@ -76,55 +77,14 @@ void backward_rows(const LinearBackward& op) {
 }  // namespace
 
 void linear_forward(const LinearForward& op, Stream&) {
-  const int64_t M = op.x.rows(), N = op.w.dim(0), K = op.w.dim(1);
-  gemm({
-      .M = M,
-      .N = N,
-      .K = K,
-      .dtype = op.x.dtype,
-      .output_dtype = op.y.dtype,
-      .a = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-      .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = K},
-      .output = {.out = op.y.pointer,
-                 .stride = N,
-                 .bias = op.b.pointer,
-                 .activation = op.activation,
-                 .pre = op.pre.pointer,
-                 .residual = op.residual.pointer,
-                 .gate = op.gate.pointer,
-                 .rows_of_sample = op.gate ? M / op.gate.dim(0) : M},
-  });
+  gemm(forward_product(op));
 }
 
 void linear_backward(const LinearBackward& op, Stream&) {
-  const int64_t M = op.dy.rows(), N = op.w.dim(0), K = op.w.dim(1);
-  const bool changes = op.activation != ActivationKind::kNone || op.gate;
-  const bool products = op.dx || op.dw;
-  if (op.db || op.dgate || (changes && products))
+  if (op.db || op.dgate || (changes_gradient(op) && (op.dx || op.dw)))
     visit_bits(op.x.dtype, [&]<typename T>() { backward_rows<T>(op); });
-  const void* dpre = changes ? op.dpre.pointer : op.dy.pointer;
-  if (op.dx)
-    gemm({
-        .M = M,
-        .N = K,
-        .K = N,
-        .dtype = op.x.dtype,
-        .output_dtype = op.x.dtype,
-        .a = {.data = dpre, .row_stride = N, .column_stride = 1},
-        .b = {.data = op.w.pointer, .row_stride = K, .column_stride = 1},
-        .output = {.out = op.dx.pointer, .stride = K},
-    });
-  if (op.dw)
-    gemm({
-        .M = N,
-        .N = K,
-        .K = M,
-        .dtype = op.x.dtype,
-        .output_dtype = op.dw.dtype,
-        .a = {.data = dpre, .row_stride = 1, .column_stride = N},
-        .b = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-        .output = {.out = op.dw.pointer, .stride = K, .accumulate = true},
-    });
+  if (op.dx) gemm(input_gradient_product(op));
+  if (op.dw) gemm(weight_gradient_product(op));
 }
 
 }  // namespace srpo::cpu

@@ -1,19 +1,20 @@
+// Alone in its header: what is compiled for a wider instruction set includes it and must not emit more.
 #pragma once
 #include <cstdint>
 
 #include "cpp/ops/activation_kind.h"
 
-namespace srpo::cpu {
+namespace srpo {
 
 /// What becomes of a matrix product's sums, all in float until the last rounding:
-///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y   (or out += y).
+///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y   (or out += sums).
 /// out, pre, residual are row-major with `stride` elements a row; all are of out's dtype. Null: not
 /// given. Every pointer is that of batch 0; out, pre and residual move on by `batch_stride`.
 struct GemmOutput {
   void* out = nullptr;
   int64_t stride = 0;
   int64_t batch_stride = 0;
-  bool accumulate = false;     // adds to out, which then is float
+  bool accumulate = false;     // adds to out, and does nothing else
   const void* bias = nullptr;  // [N]
   ActivationKind activation = ActivationKind::kNone;
   void* pre = nullptr;  // out: what the activation was given
@@ -22,4 +23,4 @@ struct GemmOutput {
   int64_t rows_of_sample = 1;
 };
 
-}  // namespace srpo::cpu
+}  // namespace srpo
