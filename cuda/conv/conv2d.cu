@@ -13,69 +13,23 @@
 #include "cpp/ops/conv/conv2d_plan.h"
 #include "cuda/common/column_sums.cuh"
 #include "cuda/common/column_walk.cuh"
+#include "cuda/conv/conv2d_pack.h"
 #include "cuda/conv/conv2d_product.h"
 #include "cuda/norm/group_norm_statistics.h"
 
 namespace srpo::cuda {
 namespace {
 
-constexpr int kMostPlaces = 4;  // of a tap: two each way on a doubled picture
-constexpr int kSquare = 32;     // of weights, transposed at once
-constexpr int kSquareRows = 8;
-
-/// [N, kh * kw, C] told by its strides, in the direction of the product.
-struct Weights {
-  const void* data;
-  int64_t N, C;
-  int64_t of_n, of_place, of_c;
-};
-
-/// packed [N, taps, C] = the sum over the tap's places [taps, kMostPlaces], which end where one is -1.
-template <typename T>
-__global__ void conv2d_pack_kernel(T* packed, const Weights w, const int64_t* places,
-                                   int64_t taps) {
-  struct Square {
-    float at[kSquare][kSquare + 1];  // n, c
-  };
-  auto& square = shared_memory<Square>();
-  const int64_t tap = blockIdx.z;
-  const int64_t first_c = int64_t{blockIdx.x} * kSquare, first_n = int64_t{blockIdx.y} * kSquare;
-  const int fast = static_cast<int>(threadIdx.x), slow = static_cast<int>(threadIdx.y);
-  const T* const from = static_cast<const T*>(w.data);
-  for (int i = slow; i < kSquare; i += kSquareRows) {  // neighbours read along what is dense
-    const int to_n = w.of_c == 1 ? i : fast, to_c = w.of_c == 1 ? fast : i;
-    const int64_t n = first_n + to_n, c = first_c + to_c;
-    if (n >= w.N || c >= w.C) continue;
-    float sum = 0.f;
-    for (int k = 0; k < kMostPlaces && places[tap * kMostPlaces + k] >= 0; ++k)
-      sum += float(from[n * w.of_n + places[tap * kMostPlaces + k] * w.of_place + c * w.of_c]);
-    square.at[to_n][to_c] = sum;
+/// All phases of one direction; of `whole` the plan gives the taps, the steps and the weights. Channels of
+/// bfloat16 that are no whole packs are filled up with zeros: the copy engine asks for them.
+std::vector<ConvPhase> phases_of(ConvPhase whole, const ConvAxis& down, const ConvAxis& across,
+                                 const ConvWeights& w, int64_t kw, DType dtype, Stream& stream) {
+  bool dense = w.of_c == 1 && w.of_place == w.C;  // as the product reads it
+  if (dtype == DType::kBFloat16) {
+    whole.x = pack_pixels(whole.x, whole.B * whole.H * whole.W, whole.C, stream);
+    whole.C = packed_channels(whole.C);
+    dense = dense && packs<bfloat16>(w.data, w.C);
   }
-  block_barrier();
-  for (int i = slow; i < kSquare; i += kSquareRows) {
-    const int64_t n = first_n + i, c = first_c + fast;
-    if (n < w.N && c < w.C) packed[(n * taps + tap) * w.C + c] = T(square.at[i][fast]);
-  }
-}
-
-template <typename T>
-T* pack(const Weights& w, const std::vector<int64_t>& places, Stream& stream) {
-  const int64_t taps = static_cast<int64_t>(places.size()) / kMostPlaces;
-  T* const packed = scratch<T>(stream, w.N * taps * w.C);
-  launch(conv2d_pack_kernel<T>,
-         {.grid = {ceil_div(w.C, kSquare), ceil_div(w.N, kSquare), taps},
-          .block = {kSquare, kSquareRows},
-          .shared = sizeof(float) * kSquare * (kSquare + 1),
-          .stream = stream},
-         packed, w, upload(stream, places), taps);
-  return packed;
-}
-
-/// All phases of one direction; of `whole` the plan gives the taps, the steps and the weights.
-template <typename T>
-std::vector<ConvPhase> phases_of(const ConvPhase& whole, const ConvAxis& down,
-                                 const ConvAxis& across, const Weights& w, int64_t kw,
-                                 Stream& stream) {
   std::vector<ConvPhase> phases;
   const auto count = static_cast<int64_t>(down.phases.size());
   for (int64_t a = 0; a < count; ++a)
@@ -83,7 +37,7 @@ std::vector<ConvPhase> phases_of(const ConvPhase& whole, const ConvAxis& down,
       const ConvAxis::Phase &rows = down.phases[a], &columns = across.phases[b];
       if (rows.count == 0 || columns.count == 0) continue;
       std::vector<int64_t> tap_y, tap_x, places;
-      bool as_they_lie = w.of_c == 1 && w.of_place == w.C;
+      bool as_they_lie = dense;
       for (const ConvAxis::Tap& r : rows.taps)
         for (const ConvAxis::Tap& s : columns.taps) {
           tap_y.push_back(r.offset);
@@ -104,7 +58,7 @@ std::vector<ConvPhase> phases_of(const ConvPhase& whole, const ConvAxis& down,
       if (phase.taps > 0) {
         phase.tap_y = upload(stream, tap_y);
         phase.tap_x = upload(stream, tap_x);
-        phase.w = as_they_lie ? w.data : pack<T>(w, places, stream);
+        phase.w = as_they_lie ? w.data : pack_weights(w, places, whole.C, dtype, stream);
       }
       phases.push_back(phase);
     }
@@ -191,12 +145,10 @@ void conv2d_forward(const Conv2dForward& op, Stream& stream) {
                         .N = Cout};
   const ConvAxis down = forward_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
   const ConvAxis across = forward_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
-  const Weights w{op.w.pointer, Cout, Cin, kh * kw * Cin, Cin, 1};
-  visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
-    std::vector<ConvPhase> phases = phases_of<T>(whole, down, across, w, kw, stream);
-    if (op.statistics) return forward_with_statistics(phases, op, stream);
-    for (const ConvPhase& phase : phases) conv2d_product(phase, op.x.dtype, stream);
-  });
+  const ConvWeights w{op.w.pointer, Cout, Cin, kh * kw * Cin, Cin, 1};
+  std::vector<ConvPhase> phases = phases_of(whole, down, across, w, kw, op.x.dtype, stream);
+  if (op.statistics) return forward_with_statistics(phases, op, stream);
+  for (const ConvPhase& phase : phases) conv2d_product(phase, op.x.dtype, stream);
 }
 
 void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
@@ -214,11 +166,9 @@ void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
                           .N = Cin};
     const ConvAxis down = gradient_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
     const ConvAxis across = gradient_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
-    const Weights w{op.w.pointer, Cin, Cout, 1, Cin, kh * kw * Cin};
-    visit_float(op.x.dtype, [&, kw = kw]<typename T>() {
-      for (const ConvPhase& phase : phases_of<T>(whole, down, across, w, kw, stream))
-        conv2d_product(phase, op.x.dtype, stream);
-    });
+    const ConvWeights w{op.w.pointer, Cin, Cout, 1, Cin, kh * kw * Cin};
+    for (const ConvPhase& phase : phases_of(whole, down, across, w, kw, op.x.dtype, stream))
+      conv2d_product(phase, op.x.dtype, stream);
   }
   if (op.dw) conv2d_weight_gradient(op, stream);
   if (op.dbias) visit_float(op.x.dtype, [&]<typename T>() { bias_gradient<T>(op, stream); });
