@@ -1,7 +1,11 @@
 // Communicators at the boundary: collectives between the ranks of a job.
 #include <napi.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cpp/binding/arguments.h"
@@ -141,6 +145,21 @@ Napi::Value comm_close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// tcpCutOff(descriptor, ms)
+Napi::Value tcp_cut_off(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "tcp");
+  const int socket = static_cast<int>(args.integer(0, "descriptor"));
+  const int ms = static_cast<int>(args.integer(1, "ms"));
+  const auto set = [socket](int level, int name, int value) {
+    return setsockopt(socket, level, name, &value, sizeof value) == 0;
+  };
+  const int seconds = std::max(1, ms / 3000);
+  const bool done = set(SOL_SOCKET, SO_KEEPALIVE, 1) && set(IPPROTO_TCP, TCP_KEEPIDLE, seconds) &&
+                    set(IPPROTO_TCP, TCP_KEEPINTVL, seconds) && set(IPPROTO_TCP, TCP_KEEPCNT, 3) &&
+                    set(IPPROTO_TCP, TCP_USER_TIMEOUT, ms);
+  return Napi::Boolean::New(info.Env(), done);
+}
+
 // leaveAtOnce(code): ends the process, whatever the devices' threads are waiting for
 Napi::Value leave_at_once(const Napi::CallbackInfo& info) {
   const Arguments args(info, "leave");
@@ -161,6 +180,7 @@ void register_comm(Napi::Env env, Napi::Object exports) {
   define<comm_barrier>(env, exports, "commBarrier");
   define<comm_progress>(env, exports, "commProgress");
   define<comm_close>(env, exports, "commClose");
+  define<tcp_cut_off>(env, exports, "tcpCutOff");
   define<leave_at_once>(env, exports, "leaveAtOnce");
 }
 

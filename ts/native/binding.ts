@@ -514,6 +514,8 @@ export interface Binding {
   commBarrier(communicator: CommHandle): Promise<void>;
   commProgress(communicator: CommHandle): CommProgress;
   commClose(communicator: CommHandle): void;
+  /** Keeps a connection alive, and ends it when nothing was acknowledged for so long. */
+  tcpCutOff(descriptor: number, ms: number): boolean;
   /** Ends the process, whatever the devices' threads are waiting for. */
   leaveAtOnce(code: number): never;
 

@@ -1,40 +1,55 @@
+import { writeSync } from "node:fs";
 import { native, type CommHandle, type CommProgress } from "../native/binding.js";
 import { synchronize, type Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Communicator, CommunicatorStats } from "./communicator.js";
+import type { Watch, Where } from "./watch.js";
 
 /** What an engine of the addon does, over NCCL or MPI. */
 export class NativeCommunicator implements Communicator {
-  #handle: CommHandle;
-  #device: Device;
-  #closed = false;
-  #leave: () => Promise<void>;
-  /** Updates done, as `atStep` was told. */
-  step = 0;
-
-  /** @param leave - what else goes when it is disposed of, after the last collective */
-  constructor(
-    handle: CommHandle,
-    { rank, size }: { rank: number; size: number },
-    device: Device,
-    leave: () => Promise<void>,
-  ) {
-    this.#handle = handle;
-    this.rank = rank;
-    this.size = size;
-    this.#device = device;
-    this.#leave = leave;
-    process.on("exit", this.#onExit);
-  }
-
   readonly rank: number;
   readonly size: number;
+  #handle: CommHandle;
+  #device: Device;
+  #watch: Watch | undefined;
+  #closed = false;
+  #gone = false;
+  #step = 0;
+
+  constructor(handle: CommHandle, { rank, size }: { rank: number; size: number }, device: Device) {
+    this.rank = rank;
+    this.size = size;
+    this.#handle = handle;
+    this.#device = device;
+    process.on("exit", this.#onExit);
+    process.on("uncaughtExceptionMonitor", this.#onError);
+  }
+
+  /** Who is told where this rank is, and when it leaves. */
+  watchedBy(watch: Watch): void {
+    this.#watch = watch;
+  }
+
+  // Node would say it after the others have left.
+  readonly #onError = (error: Error): void => {
+    writeSync(2, `${error?.stack ?? String(error)}\n`);
+  };
 
   // A rank that fails leaves at once: its device's thread may wait for the others for ever, and a process
   // that leaves without a word to MPI is what makes mpirun end the others.
   readonly #onExit = (code: number): void => {
-    if (code !== 0) native.leaveAtOnce(code);
+    if (code === 0) return;
+    this.#watch?.failed(code);
+    native.leaveAtOnce(code);
   };
+
+  /** For what is said when a rank is lost. */
+  get where(): Where {
+    const step = this.#step;
+    if (this.#gone) return { step, collective: "", count: 0, seconds: 0 };
+    const { started, ended, name, running } = this.progress;
+    return { step, collective: started > ended ? name : "", count: started, seconds: running };
+  }
 
   get progress(): CommProgress {
     return native.commProgress(this.#handle);
@@ -56,7 +71,8 @@ export class NativeCommunicator implements Communicator {
     return native.commBarrier(this.#handle);
   }
   atStep(step: number): void {
-    this.step = step;
+    this.#step = step;
+    this.#watch?.moved();
   }
   stats(): CommunicatorStats {
     const { submitted, bytes, seconds } = this.progress;
@@ -68,8 +84,10 @@ export class NativeCommunicator implements Communicator {
     this.#closed = true;
     await synchronize(this.#device);
     await this.barrier();
-    await this.#leave();
+    await this.#watch?.leave();
+    this.#gone = true;
     native.commClose(this.#handle);
     process.off("exit", this.#onExit);
+    process.off("uncaughtExceptionMonitor", this.#onError);
   }
 }

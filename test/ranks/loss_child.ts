@@ -1,0 +1,29 @@
+// One rank of loss.test.ts: steps with a collective each, and one of the ways to be lost.
+import { openCommunicator } from "../../ts/ranks/open.js";
+import { readPlace } from "../../ts/ranks/place.js";
+import { zeros } from "../../ts/tensor/tensor.js";
+
+const [, , timeout, way = "none", at = "20"] = process.argv;
+const communicator = await openCommunicator(readPlace(), "cpu", {
+  timeoutSeconds: Number(timeout),
+});
+const { rank, size } = communicator;
+const t = zeros([1000]);
+for (let step = 1; step <= 1500; ++step) {
+  communicator.atStep(step);
+  communicator.allReduce(t);
+  await t.read();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  if (step === Number(at)) {
+    process.stdout.write(`rank ${rank} is process ${process.pid}\n`);
+    // What the last rank does.
+    if (rank === size - 1) {
+      if (way === "throw") throw new Error("a step that failed");
+      if (way === "exit") process.exit(0);
+      if (way === "block") for (;;) Math.sqrt(step);
+    }
+  }
+  if (way === "end" && step === 40) break;
+}
+await communicator.dispose();
+process.stdout.write(`rank ${rank} ended\n`);
