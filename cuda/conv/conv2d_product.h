@@ -71,4 +71,11 @@ int64_t conv2d_sm90_parts(const ConvPhase& phase, Stream& stream);
 /// dw[n, r, s, c] += sum over pixels of dy[., n] * x[where tap (r, s) meets it, c]
 void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream);
 
+/// The same on Hopper's tensor cores, for bfloat16 that it takes: strides 1 and 2.
+bool conv2d_weight_sm90_takes(const Conv2dBackward& op);
+void conv2d_weight_sm90(const Conv2dBackward& op, Stream& stream);
+
+/// dw [size] += parts [count, size], in order.
+void add_weight_parts(float* dw, const float* parts, int64_t count, int64_t size, Stream& stream);
+
 }  // namespace srpo::cuda

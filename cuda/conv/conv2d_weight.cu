@@ -77,7 +77,12 @@ __global__ void conv2d_weight_add_kernel(float* dw, const float* parts, int64_t 
 
 }  // namespace
 
+void add_weight_parts(float* dw, const float* parts, int64_t count, int64_t size, Stream& stream) {
+  launch(conv2d_weight_add_kernel, map_config<1>(size, stream), dw, parts, count, size);
+}
+
 void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream) {
+  if (conv2d_weight_sm90_takes(op)) return conv2d_weight_sm90(op, stream);
   constexpr int64_t kBlocks = 528;       // four for each multiprocessor
   constexpr int64_t kLeastPixels = 512;  // of a part
   const auto [B, H, W, C] = op.x.sizes<4>();
@@ -104,8 +109,7 @@ void conv2d_weight_gradient(const Conv2dBackward& op, Stream& stream) {
             .shared = sizeof(Panels),
             .stream = stream},
            parts, op.dy.data<T>(), op.x.data<T>(), g);
-    launch(conv2d_weight_add_kernel, map_config<1>(size, stream), op.dw.data<float>(), parts, count,
-           size);
+    add_weight_parts(op.dw.data<float>(), parts, count, size, stream);
   });
 }
 
