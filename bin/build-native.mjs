@@ -4,7 +4,8 @@
 //   node bin/build-native.mjs [--soft] [--werror] [--sanitize] [--force] [--emulated] [--cuda]
 //
 //   c++ and cmake                      cmake-js
-//   c++, make and python3, no cmake    node-gyp, the cpu column
+//   c++, make and python3, no cmake    node-gyp, the cpu column; also where cmake cannot configure, an old
+//                                      one. Never after a compile error, which it would only repeat
 //   no compiler                        nothing; build/why-not.txt says so, for doctor and the loader
 //
 // --emulated builds the emulated device's library too, which no install does; it needs cmake.
@@ -66,6 +67,7 @@ function nodeFolder() {
   return folder;
 }
 
+/** "built"; "configured", if the sources do not compile; or "nothing". */
 function withCmake() {
   const options = [
     `--CDSRPO_CUDA=${cuda ? "ON" : "OFF"}`,
@@ -73,13 +75,13 @@ function withCmake() {
     asked.has("--sanitize") && "--CDSRPO_SANITIZE=ON",
   ].filter(Boolean);
   // cmake-js configures a folder once, with the options of the first call: these may be others.
+  if (!run("cmake-js/bin/cmake-js", ["configure", ...options])) return "nothing";
   const build = ["build", "-p", jobs, ...options];
-  return (
-    run("cmake-js/bin/cmake-js", ["configure", ...options]) &&
+  const built =
     run("cmake-js/bin/cmake-js", build) &&
     (!asked.has("--emulated") ||
-      run("cmake-js/bin/cmake-js", [...build, "--target", "srpo_emulation"]))
-  );
+      run("cmake-js/bin/cmake-js", [...build, "--target", "srpo_emulation"]));
+  return built ? "built" : "configured";
 }
 
 function withNodeGyp() {
@@ -134,21 +136,25 @@ if (!asked.has("--force") && isCurrent()) process.exit(0);
 lock();
 if (!asked.has("--force") && isCurrent()) process.exit(0);
 
+const hasNodeGyp = () =>
+  has("make") && has("python3") && flags.length === 0 && !asked.has("--emulated");
 let done = false;
 if (!has("c++")) {
   problems.push("no C++ compiler (c++) was found; on Debian: apt-get install g++ make python3");
+} else if (has("cmake")) {
+  let reached = withCmake();
+  if (reached !== "built" && cuda && !asked.has("--cuda")) {
+    // A GPU is no reason to have no addon: the cpu column alone.
+    cuda = false;
+    reached = withCmake();
+  }
+  done = reached === "built" || (reached === "nothing" && !cuda && hasNodeGyp() && withNodeGyp());
+} else if (asked.has("--emulated") || asked.has("--cuda")) {
+  problems.push("the emulated and the cuda device need cmake to be built");
+} else if (hasNodeGyp()) {
+  done = withNodeGyp();
 } else {
-  const cmake = has("cmake");
-  if (cmake) {
-    done = withCmake();
-    if (!done && cuda && !asked.has("--cuda")) {
-      // A GPU is no reason to have no addon: the cpu column alone.
-      cuda = false;
-      done = withCmake();
-    }
-  } else if (asked.has("--emulated")) problems.push("the emulated device needs cmake to be built");
-  else if (has("make") && has("python3") && flags.length === 0) done = withNodeGyp();
-  if (!done && !cmake) problems.push("neither cmake, nor make with python3, built the addon");
+  problems.push("neither cmake, nor make with python3, was found");
 }
 mkdirSync(build, { recursive: true });
 if (done) {

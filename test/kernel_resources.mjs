@@ -3,6 +3,8 @@
 // that takes other resources than the table says. Sources that are not in it yet are named. Needs nvcc.
 //
 //   node test/kernel_resources.mjs [--write] [part of a path]
+//   node test/kernel_resources.mjs [--write] --logs BUILD   what a build with -DSRPO_CUDA=ON
+//                                                           -DSRPO_KERNEL_LOGS=ON has left there
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -12,7 +14,10 @@ import { packageRoot } from "../bin/package_root.mjs";
 const root = packageRoot();
 const table = path.join(root, "cuda", "resources.json");
 const writes = process.argv.includes("--write");
-const part = process.argv.slice(2).find((word) => !word.startsWith("-")) ?? "";
+const words = process.argv.slice(2);
+const logsAt = words.indexOf("--logs");
+const logs = logsAt < 0 ? undefined : words[logsAt + 1];
+const part = words.find((word, i) => !word.startsWith("-") && words[i - 1] !== "--logs") ?? "";
 const flags = [
   "-std=c++20",
   "-O3",
@@ -49,17 +54,28 @@ function plainNames(mangled) {
     );
 }
 
-for (const source of sources) {
+/** What ptxas says of a source; undefined, and a problem, if it does not compile or was not built. */
+function wordsOf(source) {
+  if (logs !== undefined) {
+    const file = path.join(logs, "CMakeFiles/srpo_native.dir", `${source}.o.log`);
+    if (existsSync(file)) return readFileSync(file, "utf8");
+    problems.push(`${source}: expected ${file}, got none`);
+    return undefined;
+  }
   const object = path.join(out, "kernel.o");
   const { status, stdout, stderr } = spawnSync("nvcc", [...flags, source, "-o", object], {
     cwd: root,
     encoding: "utf8",
   });
   const said = `${stdout ?? ""}${stderr ?? ""}`;
-  if (status !== 0) {
-    problems.push(`${source}: nvcc failed\n${said.slice(-3000)}`);
-    continue;
-  }
+  if (status === 0) return said;
+  problems.push(`${source}: nvcc failed\n${said.slice(-3000)}`);
+  return undefined;
+}
+
+for (const source of sources) {
+  const said = wordsOf(source);
+  if (said === undefined) continue;
   for (const [line] of said.matchAll(/^.*(?:\(C75\d\d\)|warning).*$/gm))
     problems.push(`${source}: ${line.trim()}`);
   const kernels = [

@@ -47,7 +47,14 @@ export { openReward, type AnyReward } from "./rewards/open_reward.js";
 export { TwoTowerReward } from "./rewards/two_tower_reward.js";
 export { denoise } from "./sampler/denoise.js";
 export { inferenceSigmas, shiftedSigmas } from "./sampler/schedule.js";
-export { hasDevice, memoryOf, synchronize, type Device } from "./tensor/device.js";
+export {
+  hasDevice,
+  limitMemory,
+  memoryLeft,
+  memoryOf,
+  synchronize,
+  type Device,
+} from "./tensor/device.js";
 export type { DType } from "./tensor/dtype.js";
 export { release, tensorScope, tidy } from "./tensor/scope.js";
 export { empty, Tensor, tensor, tensorFromBytes, zeros } from "./tensor/tensor.js";

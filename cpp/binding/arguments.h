@@ -14,7 +14,9 @@ namespace srpo::binding {
 /// TypeError, numbers out of range RangeError.
 class Arguments {
  public:
-  Arguments(const Napi::CallbackInfo& info, const char* op) : info_(info), op_(op) {}
+  Arguments(const Napi::CallbackInfo& info, const char* op) : info_(info), op_(op) {
+    set_memory_op(op);  // what it allocates from here on is for this op
+  }
 
   Tensor tensor(size_t index, const char* name) const;
   /// null or undefined gives an empty Tensor, whose view is "not given".

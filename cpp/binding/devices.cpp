@@ -3,6 +3,7 @@
 
 #include "cpp/binding/guarded.h"
 #include "cpp/binding/register.h"
+#include "cpp/core/runtime.h"
 #include "cpp/cpu/device.h"
 #ifdef SRPO_CUDA
 #include "cuda/runtime/device.h"
@@ -14,7 +15,11 @@ void open_devices() {
   cpu::register_device();
 #ifdef SRPO_CUDA
   cuda::register_devices();
+  note_devices(DeviceKind::kCuda, "found: " + cuda::description());
+#else
+  note_devices(DeviceKind::kCuda, "this build is without the cuda column: npm run build:cuda");
 #endif
+  note_devices(DeviceKind::kEmulated, "npm run build:emulated builds it");
 }
 
 namespace {

@@ -12,6 +12,7 @@ namespace {
 Napi::Value patchify(const Napi::CallbackInfo& info) {
   const std::string name = Arguments(info, "patchify").text(2, "name");
   const Arguments args(info, name.c_str());
+  set_memory_op("patchify");  // a literal: what it allocates may outlive `name`
   const std::string argument = args.text(3, "argument");
   const Tensor picture = args.tensor(0, argument.c_str());
   const int64_t p = args.integer(1, "patch");
@@ -28,6 +29,7 @@ Napi::Value patchify(const Napi::CallbackInfo& info) {
 Napi::Value unpatchify(const Napi::CallbackInfo& info) {
   const std::string name = Arguments(info, "unpatchify").text(4, "name");
   const Arguments args(info, name.c_str());
+  set_memory_op("patchify");  // a literal: what it allocates may outlive `name`
   const std::string argument = args.text(5, "argument");
   const Tensor tokens = args.tensor(0, argument.c_str());
   const int64_t H = args.integer(1, "height"), W = args.integer(2, "width");

@@ -73,6 +73,39 @@ Napi::Value pool_trim(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// poolLimit(device, bytes): no more than so many are handed out or kept; 0 ends the limit
+Napi::Value pool_limit(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "memory");
+  const int64_t bytes = args.integer(1, "bytes");
+  require_range("memory", "bytes", bytes >= 0, "at least 0", std::to_string(bytes));
+  backend_of(args.device(0, "device"))
+      .pool->limit(bytes == 0 ? kNoLimit : static_cast<size_t>(bytes));
+  return info.Env().Undefined();
+}
+
+// memoryLabel(name | null): what is allocated from here on is for, in messages
+Napi::Value memory_label(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "memory");
+  set_memory_label(args.raw(0).IsNull() ? nullptr : args.text(0, "name").c_str());
+  return info.Env().Undefined();
+}
+
+// memoryLeft(device) -> [bytes free, bytes in all]
+Napi::Value memory_left(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "memory");
+  const MemorySource::Left left = backend_of(args.device(0, "device")).pool->left();
+  const auto array = Napi::Array::New(info.Env(), 2);
+  array.Set(0u, static_cast<double>(left.free));
+  array.Set(1u, static_cast<double>(left.total));
+  return array;
+}
+
+// deviceNote(device) -> what is known of devices of its kind
+Napi::Value device_note(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "device");
+  return Napi::String::New(info.Env(), note_of(args.device(0, "device").kind));
+}
+
 // opRows(device) -> { row: boolean }, whether the device has each row of the op table
 Napi::Value op_rows(const Napi::CallbackInfo& info) {
   const Arguments args(info, "device");
@@ -95,6 +128,10 @@ void register_runtime(Napi::Env env, Napi::Object exports) {
   define<cpu_set_threads>(env, exports, "cpuSetThreads");
   define<pool_stats>(env, exports, "poolStats");
   define<pool_trim>(env, exports, "poolTrim");
+  define<pool_limit>(env, exports, "poolLimit");
+  define<memory_label>(env, exports, "memoryLabel");
+  define<memory_left>(env, exports, "memoryLeft");
+  define<device_note>(env, exports, "deviceNote");
   define<op_rows>(env, exports, "opRows");
 }
 

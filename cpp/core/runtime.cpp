@@ -19,7 +19,23 @@ std::map<Key, Backend>& backends() {
   return all;
 }
 
+std::map<DeviceKind, std::string>& notes() {
+  static auto& all = *new std::map<DeviceKind, std::string>;
+  return all;
+}
+
 }  // namespace
+
+void note_devices(DeviceKind kind, const std::string& text) {
+  const std::lock_guard lock(backends_mutex);
+  notes()[kind] = text;
+}
+
+std::string note_of(DeviceKind kind) {
+  const std::lock_guard lock(backends_mutex);
+  const auto found = notes().find(kind);
+  return found == notes().end() ? "" : found->second;
+}
 
 void register_backend(Device device, const Backend& backend) {
   const std::lock_guard lock(backends_mutex);
@@ -38,7 +54,9 @@ const Backend& backend_of(Device device) {
   std::string there;
   for (const auto& [key, backend] : backends())
     there += (there.empty() ? "" : ", ") + name_of(Device{key.first, key.second});
-  throw Error("ERR_DEVICE", "device: expected one of " + there + ", got " + name_of(device));
+  const auto note = notes().find(device.kind);
+  throw Error("ERR_DEVICE", "device: expected one of " + there + ", got " + name_of(device) +
+                                (note == notes().end() ? "" : " (" + note->second + ")"));
 }
 
 namespace {

@@ -17,7 +17,10 @@ struct Backend {
 };
 
 void register_backend(Device device, const Backend& backend);
-/// Throws ERR_DEVICE, saying which devices there are, if the device is not there.
+/// What is known of devices of this kind: what was found, or why there is none.
+void note_devices(DeviceKind kind, const std::string& text);
+std::string note_of(DeviceKind kind);
+/// Throws ERR_DEVICE, saying which devices there are and why not this one, if the device is not there.
 const Backend& backend_of(Device device);
 bool has_backend(Device device);
 /// A JavaScript environment begins (on its thread), or ends: its work is dropped, and the last one

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 
@@ -35,6 +36,19 @@ class Stream {
   /// Memory for the piece of work that runs now, free again when it has ended; `contents`, if given,
   /// are copied in. What else lies there is garbage.
   virtual void* scratch(size_t bytes, const void* contents) = 0;
+
+  /// A word of the device, 0 at first, for a kernel of the piece that runs now: it sets it to anything
+  /// else where it will not do with what it found.
+  virtual int64_t* complaint() {
+    const int64_t none = 0;
+    return static_cast<int64_t*>(scratch(sizeof none, &none));
+  }
+  /// Calls refuse(word), which throws, if there is a complaint: here at once, since the kernels have run;
+  /// on cuda at the wait that follows, which rejects under the op's name.
+  virtual void heed(int64_t* word, std::function<void(int64_t)> refuse) {
+    if (*word != 0) refuse(*word);
+  }
+
   /// The CUDA stream, on cuda.
   virtual void* native() { return nullptr; }
 };

@@ -25,11 +25,11 @@ void set_shape(TensorView& view, const Shape& shape) {
 
 /// A block of the device's pool. Where there is no more, what the pool keeps for reuse goes back to
 /// the system first, for which the work that is enqueued has to end.
-void* block_of(const Backend& backend, size_t bytes, size_t& granted) {
+Pool::Block block_of(const Backend& backend, size_t bytes) {
   try {
-    return backend.pool->allocate(bytes, granted);
-  } catch (const Error&) {
-    if (backend.pool->stats().cached == 0) throw;
+    return backend.pool->allocate(bytes, memory_label());
+  } catch (const Error& error) {
+    if (error.code() != "ERR_OUT_OF_MEMORY" || backend.pool->stats().cached == 0) throw;
   }
   auto trimmed = std::make_shared<std::promise<void>>();
   auto done = trimmed->get_future();
@@ -40,7 +40,7 @@ void* block_of(const Backend& backend, size_t bytes, size_t& granted) {
   // A piece that is skipped, since one before it failed, ends the wait too.
   trimmed.reset();
   done.wait();
-  return backend.pool->allocate(bytes, granted);
+  return backend.pool->allocate(bytes, memory_label());
 }
 
 // NaN as float32 and as bfloat16, and where a tensor has ended.
@@ -74,17 +74,17 @@ void watch(const Backend& backend, const char* pointer, size_t bytes,
 
 Storage::Storage(size_t bytes, Device device) : backend_(backend_of(device)), bytes_(bytes) {
   const size_t wanted = bytes + (backend_.poisons ? kWatched : 0);
-  pointer_ = static_cast<char*>(block_of(backend_, wanted, granted_));
-  if (backend_.poisons) poisoned_ = poison(backend_, pointer_, wanted);
+  block_ = block_of(backend_, wanted);
+  if (backend_.poisons) poisoned_ = poison(backend_, pointer(), wanted);
 }
 
 Storage::~Storage() {
   try {
-    if (backend_.poisons) watch(backend_, pointer_, bytes_, poisoned_);
+    if (backend_.poisons) watch(backend_, pointer(), bytes_, poisoned_);
   } catch (const Error&) {
     // A full queue: this one goes unwatched.
   }
-  backend_.pool->free(pointer_, granted_);
+  backend_.pool->free(block_);
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {

@@ -14,14 +14,13 @@ class Storage {
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
-  char* pointer() const { return pointer_; }
+  char* pointer() const { return static_cast<char*>(block_.pointer); }
   size_t bytes() const { return bytes_; }
 
  private:
   const Backend& backend_;
-  char* pointer_;
+  Pool::Block block_;
   size_t bytes_;
-  size_t granted_;
   std::shared_ptr<bool> poisoned_;  // on a device that poisons, once that is done
 };
 

@@ -2,34 +2,27 @@
 // it: no launcher can look before.
 //
 //   int64_t* word = complaint(stream);
-//   launch(kernel, ..., word, ...);      sets *word to anything but 0, and leaves no harm
-//   heed(word, [](int64_t it) { ... });  throws
+//   launch(kernel, ..., word, ...);              sets *word to anything but 0, and leaves no harm
+//   heed(stream, word, [=](int64_t it) { ... });  throws
+//
+// On a card the word lies in the host's memory and is looked at by the wait that follows; what the kernel
+// made of it stays until then, such as a loss that is not a number.
 #pragma once
+#include <utility>
+
 #include "cuda/common/launch.cuh"
 
 namespace srpo::cuda {
 
-/// A word on the device, 0 at first, for the op that runs now.
+/// A word that kernels may write to, 0 at first, for the op that runs now.
 inline int64_t* complaint(Stream& stream) {
-  const int64_t none = 0;
-  return static_cast<int64_t*>(stream.scratch(sizeof none, &none));
+  return stream.complaint();
 }
 
-#ifdef __CUDACC__
-
-/// A card's word is not looked at yet: that belongs to the wait that follows. What the kernel made of it
-/// stays, such as a loss that is not a number.
+/// Calls refuse(word), which throws, if there is a complaint; it must own what it reads.
 template <typename F>
-void heed(const int64_t*, const F&) {}
-
-#else
-
-/// Calls refuse(word), which throws, if there is a complaint.
-template <typename F>
-void heed(const int64_t* word, const F& refuse) {
-  if (*word != 0) refuse(*word);
+void heed(Stream& stream, int64_t* word, F refuse) {
+  stream.heed(word, std::move(refuse));
 }
-
-#endif
 
 }  // namespace srpo::cuda

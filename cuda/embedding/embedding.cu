@@ -59,7 +59,7 @@ void embedding_backward(const EmbeddingBackward& op, Stream& stream) {
            op.dtable.data<float>(), word, op.dy.data<T>(), op.ids.data<int32_t>(), op.ids.numel(),
            V, D);
   });
-  heed(word, [V = V](int64_t it) {
+  heed(stream, word, [V = V](int64_t it) {
     throw Error("ERR_RANGE", "embedding backward: ids: expected 0 to " + std::to_string(V - 1) +
                                  ", got " + std::to_string(static_cast<int32_t>(it)) + " at " +
                                  std::to_string(it >> 32));

@@ -63,7 +63,7 @@ void softmax_cross_entropy_forward(const SoftmaxCrossEntropyForward& op, Stream&
   });
   launch(softmax_cross_entropy_forward_mean_kernel, sum_config(1, stream), op.y.data<float>(), loss,
          B);
-  heed(word, [C = C](int64_t target) {
+  heed(stream, word, [C = C](int64_t target) {
     throw Error("ERR_RANGE", "softmaxCrossEntropy: target: expected 0 to " + std::to_string(C - 1) +
                                  ", got " + std::to_string(target));
   });

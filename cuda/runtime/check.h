@@ -7,6 +7,9 @@
 
 namespace srpo::cuda {
 
+/// "cudaErrorIllegalAddress: an illegal memory access was encountered".
+std::string text_of(cudaError_t status);
+
 /// Throws ERR_CUDA, or ERR_OUT_OF_MEMORY, with the call, the error's name and its text, the file and line.
 void check(cudaError_t status, const char* call, const char* file, int line);
 

@@ -5,6 +5,7 @@
 #include "cpp/core/runtime.h"
 #include "cuda/op_table.h"
 #include "cuda/runtime/check.h"
+#include "cuda/runtime/memory.h"
 #include "cuda/runtime/stream.h"
 
 namespace srpo::cuda {
@@ -15,28 +16,37 @@ std::string& found() {
   return text;
 }
 
-class DeviceMemory : public MemorySource {
- public:
-  explicit DeviceMemory(int index) : index_(index) {}
-  void* allocate(size_t bytes) override {
-    void* pointer = nullptr;
-    if (cudaSetDevice(index_) == cudaSuccess && cudaMalloc(&pointer, bytes) == cudaSuccess)
-      return pointer;
-    cudaGetLastError();  // no memory is no lasting error
-    return nullptr;
-  }
-  void release(void* pointer, size_t) override {
-    cudaSetDevice(index_);
-    cudaFree(pointer);  // waits for the device
-  }
-
- private:
-  int index_;
-};
-
 std::vector<CudaStream*>& streams() {
   static auto& all = *new std::vector<CudaStream*>;
   return all;
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+/// Why the runtime finds no card.
+std::string why_none(cudaError_t status) {
+  int driver = 0;
+  if (status == cudaErrorInsufficientDriver) {
+    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "no NVIDIA driver";
+    return "an NVIDIA driver for CUDA " + version_text(driver) + ": expected one for CUDA " +
+           version_text(CUDART_VERSION) + " or newer";
+  }
+  if (status == cudaErrorNoDevice) return "no NVIDIA card, or none in CUDA_VISIBLE_DEVICES";
+  return "none: " + text_of(status);
+}
+
+// Never destroyed: a finalizer that runs while the process ends may still free a tensor.
+void register_card(Device device, bool reuses) {
+  auto* stream = new CudaStream(device);
+  auto* memory = new DeviceMemory(*stream, device, reuses);
+  auto* pool = new Pool(device, *memory, reuses ? DeviceMemory::kMostKept : kNoLimit);
+  stream->use(*pool);
+  streams().push_back(stream);
+  register_backend(device, {.stream = stream, .pool = pool, .table = &op_table(), .shut_down = [] {
+                              for (CudaStream* each : streams()) each->stop();
+                            }});
 }
 
 }  // namespace
@@ -46,30 +56,26 @@ void register_devices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     cudaGetLastError();
-    found() = status == cudaErrorInsufficientDriver
-                  ? "no NVIDIA driver"
-                  : std::string("none: ") + cudaGetErrorString(status);
+    found() = why_none(status);
     return;
   }
   for (int i = 0; i < count && i < 256; ++i) {
     cudaDeviceProp card;
-    if (cudaGetDeviceProperties(&card, i) != cudaSuccess) continue;
     const Device device{DeviceKind::kCuda, static_cast<uint8_t>(i)};
-    std::string line = name_of(device) + ": " + card.name + ", " +
-                       std::to_string(card.totalGlobalMem >> 20) + " MiB, " +
-                       std::to_string(card.multiProcessorCount) + " multiprocessors";
-    if (card.major == 9 && card.minor == 0) {
-      auto* memory = new DeviceMemory(i);
-      auto* pool = new Pool(device, *memory);
-      auto* stream = new CudaStream(device, *pool);
-      streams().push_back(stream);
-      register_backend(device,
-                       {.stream = stream, .pool = pool, .table = &op_table(), .shut_down = [] {
-                          for (CudaStream* each : streams()) each->stop();
-                        }});
+    const cudaError_t asked = cudaGetDeviceProperties(&card, i);
+    std::string line = name_of(device) + ": ";
+    if (asked != cudaSuccess) {
+      cudaGetLastError();
+      line += text_of(asked);
     } else {
-      line += ": expected compute capability 9.0 (Hopper), got " + std::to_string(card.major) +
-              "." + std::to_string(card.minor);
+      const std::string capability = std::to_string(card.major) + "." + std::to_string(card.minor);
+      line += std::string(card.name) + ", " + std::to_string(card.totalGlobalMem >> 20) + " MiB, " +
+              std::to_string(card.multiProcessorCount) + " multiprocessors";
+      if (card.major == 9 && card.minor == 0)
+        register_card(device, card.memoryPoolsSupported != 0);
+      else
+        line += "; not supported: expected compute capability 9.0 (Hopper: H20, H100, H200), got " +
+                capability;
     }
     found() += (found().empty() ? "" : "\n") + line;
   }

@@ -1,49 +1,127 @@
 #include "cuda/runtime/stream.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include "cuda/runtime/check.h"
 
 namespace srpo::cuda {
+namespace {
 
-void CudaStream::activate() {
-  CUDA_CHECK(cudaSetDevice(device_.index));
-  std::call_once(
-      made_, [this] { CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); });
+/// The names that `into` has not yet; literals, so that their addresses tell them apart.
+void join(std::vector<const char*>& into, const std::vector<const char*>& names) {
+  for (const char* name : names)
+    if (std::find(into.begin(), into.end(), name) == into.end()) into.push_back(name);
+}
+
+std::exception_ptr named(const char* op, const char* code, const std::string& message) {
+  const std::string prefix = std::string(op) + ": ";
+  const bool has_name = message.rfind(prefix, 0) == 0;
+  return std::make_exception_ptr(Error(code, has_name ? message : prefix + message));
+}
+
+}  // namespace
+
+cudaStream_t CudaStream::activate() {
+  CUDA_CHECK(cudaSetDevice(device_.index));  // of this thread
+  std::call_once(made_, [this] {
+    cudaStream_t made;
+    CUDA_CHECK(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+    stream_ = made;
+    staging_.open();
+  });
+  return stream_;
 }
 
 void* CudaStream::native() {
-  activate();
-  return stream_;
+  return activate();
+}
+
+std::exception_ptr CudaStream::lost() const {
+  const std::lock_guard lock(mutex_);
+  if (lost_.empty()) return nullptr;
+  return std::make_exception_ptr(
+      Error("ERR_CUDA", name_of(device_) + ": cannot be used any more in this process: " + lost_));
+}
+
+/// An error that stays: the card's context is lost with it. mutex_ is held.
+std::exception_ptr CudaStream::fault(cudaError_t status) {
+  if (lost_.empty()) {
+    std::string ops;
+    for (const char* op : suspects_) ops += (ops.empty() ? "" : ", ") + std::string(op);
+    lost_ =
+        "a kernel failed: " + text_of(status) + "; it was of " +
+        (suspects_.size() == 1 ? "" : "one of these ops: ") + ops +
+        (suspects_.size() == 1 ? "" : "; CUDA_LAUNCH_BLOCKING=1 in the environment tells which");
+  }
+  return std::make_exception_ptr(
+      Error("ERR_CUDA", name_of(device_) + ": cannot be used any more in this process: " + lost_));
+}
+
+std::exception_ptr CudaStream::try_work(const char* op, const std::function<void()>& work) {
+  try {
+    activate();
+    work();
+    return nullptr;
+  } catch (const Error& error) {
+    const cudaError_t status = stream_ == nullptr ? cudaSuccess : cudaStreamQuery(stream_);
+    if (status == cudaSuccess || status == cudaErrorNotReady) {
+      cudaGetLastError();
+      return named(op, error.code().c_str(), error.what());
+    }
+    // Not of this op, unless launches wait for their kernels.
+    const char* blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
+    const std::lock_guard lock(mutex_);
+    if (blocking != nullptr && *blocking == '1') {
+      suspects_ = {op};
+    } else {
+      for (const Ending& ending : endings_) join(suspects_, ending.ops);
+      join(suspects_, ops_);
+    }
+    return fault(status);
+  } catch (const std::bad_alloc&) {
+    return named(op, "ERR_OUT_OF_MEMORY", "host memory is used up");
+  } catch (const std::exception& error) {
+    return named(op, "ERR_INTERNAL", error.what());
+  }
 }
 
 void CudaStream::submit(const char* op, std::function<void()> work) {
   const std::lock_guard lock(submit_mutex_);
-  activate();
-  // What a piece used goes back at once: whoever gets it next stands behind it in the stream.
-  const auto release = [this] {
-    for (const auto& [pointer, granted] : scratch_) pool_.free(pointer, granted);
-    scratch_.clear();
-  };
-  try {
-    work();
-  } catch (const Error& error) {
-    release();
-    throw Error(error.code(), std::string(op) + ": " + error.what());
-  }
-  release();
+  if (inside_) return work();  // a part of a piece
+  Account& account = accounts_[std::this_thread::get_id()];
+  if (!account.failure) account.failure = lost();
+  if (account.failure) return;  // skipped until the wait that reports it
+  inside_ = true;
+  op_ = op;
+  join(ops_, {op});
+  account.failure = try_work(op, work);
+  // What the piece used goes back at once: whoever gets it next stands behind it in the stream.
+  for (const Pool::Block& block : scratch_) pool_->free(block);
+  scratch_.clear();
+  for (int64_t* word : words_) account.heeded.push_back({op, word, {}});
+  words_.clear();
+  inside_ = false;
 }
 
-void CudaStream::after(std::function<void(cudaError_t)> then) {
-  cudaEvent_t event;
-  CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
-  const cudaError_t recorded = cudaEventRecord(event, stream_);
-  if (recorded != cudaSuccess) cudaEventDestroy(event);
-  CUDA_CHECK(recorded);
+void CudaStream::after(std::function<void(std::exception_ptr)> then) {
+  cudaEvent_t event = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    endings_.push_back({event, std::move(then)});
+    if (!events_.empty()) {
+      event = events_.back();
+      events_.pop_back();
+    }
+  }
+  if (event == nullptr)
+    CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
+  CUDA_CHECK(cudaEventRecord(event, stream_));
+  {
+    const std::lock_guard lock(mutex_);
+    endings_.push_back({event, std::move(ops_), std::move(then)});
+    ops_.clear();
     if (!thread_.joinable()) {
       stopping_ = false;
       thread_ = std::thread([this] { run(); });
@@ -63,8 +141,16 @@ void CudaStream::run() {
     ending_ = true;
     lock.unlock();
     const cudaError_t status = cudaEventSynchronize(ending.event);
-    cudaEventDestroy(ending.event);
-    ending.then(status);
+    lock.lock();
+    join(suspects_, ending.ops);
+    std::exception_ptr failure;
+    if (status == cudaSuccess)
+      suspects_.clear();
+    else
+      failure = fault(status);
+    events_.push_back(ending.event);
+    lock.unlock();
+    ending.then(failure);
     ending = {};
     lock.lock();
     ending_ = false;
@@ -82,89 +168,98 @@ void CudaStream::stop() {
 }
 
 void CudaStream::when_done(std::function<void(std::exception_ptr)> done) {
-  activate();
-  after([done = std::move(done)](cudaError_t status) {
-    if (status == cudaSuccess) return done(nullptr);
-    // A kernel fault: the card's context is lost with it.
-    done(std::make_exception_ptr(
-        Error("ERR_CUDA", std::string("a kernel failed: ") + cudaGetErrorName(status) + ": " +
-                              cudaGetErrorString(status) +
-                              "; the device cannot be used any more in this process")));
+  const std::lock_guard lock(submit_mutex_);
+  const auto account = std::make_shared<Account>();
+  std::swap(*account, accounts_[std::this_thread::get_id()]);
+  accounts_.erase(std::this_thread::get_id());
+  // Shared: an ending that could not be enqueued must still be told.
+  const auto tell = std::make_shared<std::function<void(std::exception_ptr)>>(std::move(done));
+  const auto failure = try_work("wait", [&] {
+    after([this, account, tell](std::exception_ptr fault) {
+      const std::exception_ptr complaint = complaints_.settle(account->heeded);
+      (*tell)(fault ? fault : complaint ? complaint : account->failure);
+    });
   });
+  if (failure) (*tell)(account->failure ? account->failure : failure);
 }
 
 void CudaStream::leave() {
   if (stream_ == nullptr) return;
   // An error stays with the card: the next wait reports it.
   if (cudaSetDevice(device_.index) == cudaSuccess) cudaStreamSynchronize(stream_);
+  {
+    const std::lock_guard lock(submit_mutex_);
+    const auto found = accounts_.find(std::this_thread::get_id());
+    if (found != accounts_.end()) {
+      complaints_.settle(found->second.heeded);
+      accounts_.erase(found);
+    }
+  }
   // Then the thread that waits may still copy to memory of the environment that ends.
   std::unique_lock lock(mutex_);
   ended_.wait(lock, [this] { return stopping_ || (endings_.empty() && !ending_); });
 }
 
-char* CudaStream::take_pinned(size_t bytes, size_t& granted) {
-  {
-    const std::lock_guard lock(pinned_mutex_);
-    const auto found = pinned_.lower_bound(bytes);
-    if (found != pinned_.end() && found->first <= 2 * bytes + 4096) {
-      char* pointer = found->second;
-      granted = found->first;
-      pinned_.erase(found);
-      return pointer;
-    }
-  }
-  granted = (bytes + 4095) / 4096 * 4096;
-  void* pointer = nullptr;
-  CUDA_CHECK(cudaHostAlloc(&pointer, granted, cudaHostAllocDefault));
-  return static_cast<char*>(pointer);
-}
-
-void CudaStream::give_pinned(char* pointer, size_t granted) {
-  const std::lock_guard lock(pinned_mutex_);
-  pinned_.emplace(granted, pointer);
-}
-
-void CudaStream::upload(void* device, const void* host, size_t bytes) {
-  size_t granted;
-  char* staged = take_pinned(bytes, granted);
-  std::memcpy(staged, host, bytes);
-  CUDA_CHECK(cudaMemcpyAsync(device, staged, bytes, cudaMemcpyHostToDevice, stream_));
-  after([this, staged, granted](cudaError_t) { give_pinned(staged, granted); });
-}
-
 void CudaStream::copy_from_host(void* device, const void* host, size_t bytes) {
-  activate();
-  if (bytes > 0) upload(device, host, bytes);
+  if (bytes > 0) submit("copy", [=, this] { staging_.upload(device, host, bytes, stream_); });
 }
 
 void CudaStream::copy_to_host(void* host, const void* device, size_t bytes) {
-  activate();
   if (bytes == 0) return;
-  size_t granted;
-  char* staged = take_pinned(bytes, granted);
-  CUDA_CHECK(cudaMemcpyAsync(staged, device, bytes, cudaMemcpyDeviceToHost, stream_));
-  after([=, this](cudaError_t) {
-    std::memcpy(host, staged, bytes);
-    give_pinned(staged, granted);
+  submit("copy", [=, this] {
+    for (size_t at = 0; at < bytes; at += Staging::kSegment) {
+      const size_t part = std::min(bytes - at, Staging::kSegment);
+      Staging::Segment* segment = staging_.take();
+      char* to = static_cast<char*>(host) + at;
+      try {
+        CUDA_CHECK(cudaMemcpyAsync(segment->memory, static_cast<const char*>(device) + at, part,
+                                   cudaMemcpyDeviceToHost, stream_));
+        after([=, this](std::exception_ptr fault) {
+          if (!fault) std::memcpy(to, segment->memory, part);
+          staging_.give(segment);
+        });
+      } catch (...) {
+        staging_.give(segment);
+        throw;
+      }
+    }
   });
 }
 
 void CudaStream::copy(void* to, const void* from, size_t bytes) {
-  activate();
-  CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_));
+  if (bytes == 0) return;
+  submit("copy", [=, this] {
+    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_));
+  });
 }
 
 void CudaStream::zero(void* device, size_t bytes) {
-  activate();
-  CUDA_CHECK(cudaMemsetAsync(device, 0, bytes, stream_));
+  if (bytes == 0) return;
+  submit("zero", [=, this] { CUDA_CHECK(cudaMemsetAsync(device, 0, bytes, stream_)); });
 }
 
 void* CudaStream::scratch(size_t bytes, const void* contents) {
-  size_t granted;
-  void* pointer = pool_.allocate(bytes, granted);
-  scratch_.emplace_back(pointer, granted);
-  if (contents != nullptr) upload(pointer, contents, bytes);
-  return pointer;
+  Pool::Block block;
+  try {
+    block = pool_->allocate(bytes, op_);
+  } catch (const Error& error) {
+    if (error.code() != "ERR_OUT_OF_MEMORY" || pool_->stats().cached == 0) throw;
+    pool_->trim()->release();  // behind what uses it, in the stream's order
+    block = pool_->allocate(bytes, op_);
+  }
+  scratch_.push_back(block);
+  if (contents != nullptr) staging_.upload(block.pointer, contents, bytes, stream_);
+  return block.pointer;
+}
+
+int64_t* CudaStream::complaint() {
+  words_.push_back(complaints_.take());
+  return words_.back();
+}
+
+void CudaStream::heed(int64_t* word, std::function<void(int64_t)> refuse) {
+  std::erase(words_, word);
+  accounts_[std::this_thread::get_id()].heeded.push_back({op_, word, std::move(refuse)});
 }
 
 }  // namespace srpo::cuda

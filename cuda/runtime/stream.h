@@ -1,22 +1,29 @@
 // A stream of a GPU: what is submitted is launched at once; a thread of its own waits for the ends.
+//
+// Nothing here waits for the card while a step is enqueued: memory comes in the stream's order, numbers of an op
+// go through pinned memory, complaints lie in the host's memory and are looked at by the wait that follows.
 #pragma once
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "cpp/core/pool.h"
 #include "cpp/core/stream.h"
+#include "cuda/runtime/complaints.h"
+#include "cuda/runtime/staging.h"
 
 namespace srpo::cuda {
 
 class CudaStream : public Stream {
  public:
-  CudaStream(Device device, Pool& pool) : device_(device), pool_(pool) {}
+  explicit CudaStream(Device device) : device_(device) {}
 
   Device device() const override { return device_; }
   void submit(const char* op, std::function<void()> work) override;
@@ -27,40 +34,59 @@ class CudaStream : public Stream {
   void copy(void* to, const void* from, size_t bytes) override;
   void zero(void* device, size_t bytes) override;
   void* scratch(size_t bytes, const void* contents) override;
+  int64_t* complaint() override;
+  void heed(int64_t* word, std::function<void(int64_t)> refuse) override;
   void* native() override;
 
+  /// Where scratch comes from; before the first submit.
+  void use(Pool& pool) { pool_ = &pool; }
+  /// Makes the calling thread use this device; the stream is made by the first call.
+  cudaStream_t activate();
   /// Ends the thread that waits, after what it waits for.
   void stop();
 
  private:
+  /// What the ops of one environment have come to since its last wait.
+  struct Account {
+    std::exception_ptr failure;  // of the first piece that failed: later ones are skipped
+    std::vector<Heeded> heeded;
+  };
   struct Ending {
     cudaEvent_t event;
-    std::function<void(cudaError_t)> then;
+    std::vector<const char*> ops;  // enqueued since the ending before
+    std::function<void(std::exception_ptr)> then;
   };
-  void activate();
-  /// Calls `then` on the waiting thread when all that was enqueued so far has ended.
-  void after(std::function<void(cudaError_t)> then);
+  std::exception_ptr try_work(const char* op, const std::function<void()>& work);
+  /// Calls `then`, on the waiting thread, when all that was enqueued so far has ended, with the card's error.
+  void after(std::function<void(std::exception_ptr)> then);
   void run();
-  /// Host memory that the card can copy from and to in the background.
-  char* take_pinned(size_t bytes, size_t& granted);
-  void give_pinned(char* pointer, size_t granted);
-  /// Copies host memory, free again at once, to the device.
-  void upload(void* device, const void* host, size_t bytes);
+  std::exception_ptr fault(cudaError_t status);
+  std::exception_ptr lost() const;
 
   Device device_;
-  Pool& pool_;
-  cudaStream_t stream_ = nullptr;  // made when first used
+  Pool* pool_ = nullptr;
+  std::atomic<cudaStream_t> stream_ = nullptr;  // made when first used
   std::once_flag made_;
-  std::mutex mutex_;
+  Staging staging_;
+  Complaints complaints_;
+
+  std::recursive_mutex submit_mutex_;  // environments, each on a thread of its own, share the order
+  std::map<std::thread::id, Account> accounts_;
+  bool inside_ = false;               // a piece is submitted now
+  const char* op_ = "";               // that is submitted now
+  std::vector<Pool::Block> scratch_;  // of it
+  std::vector<int64_t*> words_;       // of it, not heeded yet
+  std::vector<const char*> ops_;      // enqueued since the last ending, each once
+
+  mutable std::mutex mutex_;
   std::condition_variable ready_, ended_;
   std::deque<Ending> endings_;
+  std::vector<cudaEvent_t> events_;    // to be used again
+  std::vector<const char*> suspects_;  // ops since the last ending that was well
+  std::string lost_;                   // why the device cannot be used any more
   std::thread thread_;
   bool stopping_ = false;
   bool ending_ = false;  // one of endings_ is waited for or told
-  std::mutex pinned_mutex_;
-  std::multimap<size_t, char*> pinned_;
-  std::mutex submit_mutex_;  // environments, each on a thread of its own, share the order
-  std::vector<std::pair<void*, size_t>> scratch_;  // of the piece that is submitted now
 };
 
 }  // namespace srpo::cuda

@@ -88,6 +88,12 @@ export interface Binding {
   cpuSetThreads(count: number): void;
   poolStats(device: string): [inUse: number, cached: number, peak: number];
   poolTrim(device: string): void;
+  /** 0 ends the limit. */
+  poolLimit(device: string, bytes: number): void;
+  memoryLabel(name: string | null): void;
+  memoryLeft(device: string): [free: number, total: number];
+  /** What is known of devices of its kind: what was found, or why there is none; may be empty. */
+  deviceNote(device: string): string;
   opRows(device: string): Record<string, boolean>;
 
   // gemm.cpp

@@ -1,5 +1,5 @@
 import { SrpoError } from "../native/error.js";
-import type { Device } from "../tensor/device.js";
+import { labelled, type Device } from "../tensor/device.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
@@ -97,14 +97,19 @@ export class ParameterSet {
     this.count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.length = end;
     const padded = Math.ceil(end / multiple) * multiple;
-    this.weights = release(zeros([padded], { dtype, device }));
-    this.coded = matrices.length > 0 ? new CodedMatrices(matrices, dtype, device) : undefined;
+    this.weights = release(labelled("weights", () => zeros([padded], { dtype, device })));
+    this.coded =
+      matrices.length > 0
+        ? labelled("weights", () => new CodedMatrices(matrices, dtype, device))
+        : undefined;
     if (gradDtype === "bfloat16" && dtype === "float32")
       throw new SrpoError(
         "ERR_CONFIG",
         "gradDtype: expected float32 with float32 weights, got bfloat16",
       );
-    this.gradients = trainable ? release(zeros([padded], { dtype: gradDtype, device })) : undefined;
+    this.gradients = trainable
+      ? release(labelled("gradients", () => zeros([padded], { dtype: gradDtype, device })))
+      : undefined;
   }
 
   static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {

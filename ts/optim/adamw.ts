@@ -7,6 +7,7 @@ import {
   momentBlock,
   splitMaster,
 } from "../ops/index.js";
+import { labelled } from "../tensor/device.js";
 import { release } from "../tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
@@ -98,11 +99,13 @@ export class AdamW {
       moments === "8bit"
         ? release(zeros([Math.ceil(weights.size / momentBlock)], { dtype: "uint8", device }))
         : undefined;
-    [this.m, this.v] = [moment(), moment()];
-    [this.mScale, this.vScale] = [scale(), scale()];
+    [this.m, this.v] = labelled("moments", () => [moment(), moment()] as const);
+    [this.mScale, this.vScale] = labelled("moments", () => [scale(), scale()] as const);
     this.remainder =
       weights.dtype === "bfloat16" && this.options.rounding === "remainder"
-        ? release(zeros([weights.size, 2], { dtype: "uint8", device }))
+        ? labelled("remainders", () =>
+            release(zeros([weights.size, 2], { dtype: "uint8", device })),
+          )
         : undefined;
     this.skipped = release(zeros([1], { dtype: "int32", device }));
   }

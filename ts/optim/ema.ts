@@ -1,5 +1,6 @@
 import { cast, emaUpdate } from "../ops/index.js";
 import { release } from "../tensor/scope.js";
+import { labelled } from "../tensor/device.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
 import type { FlatParameters } from "./flat_parameters.js";
 
@@ -31,7 +32,7 @@ export class Ema {
       this.#ownRemainder = release(zeros([weights.size, 2], { dtype: "uint8", device }));
     this.#remainder = remainder ?? this.#ownRemainder;
     this.decay = decay;
-    this.weights = release(zeros(weights.shape, { device }));
+    this.weights = labelled("EMA", () => release(zeros(weights.shape, { device })));
     emaUpdate(this.weights, weights, { remainder: this.#remainder, decay: 0 });
   }
 

@@ -25,3 +25,30 @@ export function memoryOf(device: Device): { inUse: number; cached: number; peak:
   const [inUse, cached, peak] = native.poolStats(device);
   return { inUse, cached, peak };
 }
+
+/** Bytes that the device could still hand out beside what is in use, and that it has in all. */
+export function memoryLeft(device: Device): { free: number; total: number } {
+  const [free, total] = native.memoryLeft(device);
+  return { free, total };
+}
+
+/**
+ * Lets the device's pool hand out and keep no more than so many bytes from here on, where others need the
+ * rest; what is asked for beyond is ERR_OUT_OF_MEMORY. 0 ends the limit.
+ */
+export function limitMemory(device: Device, bytes: number): void {
+  native.poolLimit(device, bytes);
+}
+
+/**
+ * Runs `allocate`; messages about memory call what it allocates by this name (weights, moments, ...) instead of
+ * by the op.
+ */
+export function labelled<T>(name: string, allocate: () => T): T {
+  native.memoryLabel(name);
+  try {
+    return allocate();
+  } finally {
+    native.memoryLabel(null);
+  }
+}

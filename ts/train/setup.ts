@@ -62,6 +62,12 @@ export interface Setup {
   dispose(): void;
 }
 
+/** " (found: no NVIDIA driver)" */
+function noted(device: string): string {
+  const note = /^(cuda:\d+|emulated)$/.test(device) ? native.deviceNote(device) : "";
+  return note === "" ? "" : ` (${note.replaceAll("\n", "; ")})`;
+}
+
 /**
  * The device of that name; the emulated one is built first where it was not yet.
  *
@@ -72,7 +78,7 @@ export function requireDevice(device: string): Device {
   if (!hasDevice(device as Device))
     throw new SrpoError(
       "ERR_DEVICE",
-      `device: expected one that is there, got ${device}; "srpo-native doctor" lists them`,
+      `device: expected one that is there, got ${device}${noted(device)}; "srpo-native doctor" lists them`,
     );
   return device as Device;
 }
