@@ -27,7 +27,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Draws } from "./draws.js";
 import type { Batch, Method, RewardParts, Term } from "./method.js";
 import { rewardTerm, type RewardLossOptions } from "./reward_loss.js";
-import { requireLateSteps, velocityOf } from "./rollout.js";
+import { policySteps, requireLateSteps, velocityOf } from "./rollout.js";
 
 export interface DraftOptions {
   /** T, Euler steps of the rollout; 25 (50 of DDIM in the original). */
@@ -105,9 +105,9 @@ export class Draft implements Method {
   /** x_T-K, where the differentiated steps begin. */
   #start(batch: Batch): Promise<Tensor> {
     const { rolloutSteps, lastSteps, rolloutGuidance } = this.options;
-    const velocity = velocityOf(this.parts.policy, batch, rolloutGuidance);
     const sigmas = this.#sigmas.subarray(0, rolloutSteps - lastSteps + 1);
-    return denoise(velocity, this.parts.drawNoise(batch), sigmas);
+    const { policy, drawNoise } = this.parts;
+    return policySteps(policy, batch, drawNoise(batch), { sigmas, guidance: rolloutGuidance });
   }
 
   /** x_T-K to x_T-1, no gradient. */

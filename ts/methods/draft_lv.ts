@@ -10,7 +10,7 @@
 // Source: for FLUX RuoyuWang-2077/FlowBP, flowbp/trainers/flux1/draft_lv.py; see methods.md 8.
 
 import { SrpoError } from "../native/error.js";
-import { denoise } from "../sampler/denoise.js";
+
 import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -18,7 +18,7 @@ import type { Draws } from "./draws.js";
 import { noisyAt } from "./flow_matching.js";
 import type { Batch, Method, RewardParts, Term } from "./method.js";
 import { rewardTerm, type RewardLossOptions } from "./reward_loss.js";
-import { cleanEstimate, velocityOf } from "./rollout.js";
+import { cleanEstimate, policySteps } from "./rollout.js";
 
 export interface DraftLvOptions {
   /** T, Euler steps of the rollout; 25. */
@@ -61,9 +61,10 @@ export class DraftLv implements Method {
   async *terms(batch: Batch): AsyncGenerator<Term> {
     const { rolloutSteps, rolloutGuidance, renoisings } = this.options;
     const { parts } = this;
-    const velocity = velocityOf(parts.policy, batch, rolloutGuidance);
-    const steps = this.#sigmas.subarray(0, rolloutSteps);
-    const before = await denoise(velocity, parts.drawNoise(batch), steps);
+    const before = await policySteps(parts.policy, batch, parts.drawNoise(batch), {
+      sigmas: this.#sigmas.subarray(0, rolloutSteps),
+      guidance: rolloutGuidance,
+    });
     let end: Tensor;
     {
       using scope = tensorScope();

@@ -1,6 +1,8 @@
 import type { LatentDecoder, Policy, PromptFeatures } from "./method.js";
 import type { Autoencoder } from "../models/autoencoder/model.js";
+import { isRecording } from "../autograd/tape.js";
 import type { Flux } from "../models/flux/model.js";
+import { FluxAhead } from "../models/flux/modulation.js";
 import { fluxIds, fluxRope, type RopeTable } from "../models/flux/positions.js";
 import { timestepInput, type TimestepRounding } from "../sampler/timestep.js";
 import { release } from "../tensor/scope.js";
@@ -16,6 +18,7 @@ export interface TokenGrid {
 export class FluxPolicy implements Policy {
   #rope: RopeTable | undefined;
   #ropeText = -1;
+  #ahead: { known: FluxAhead; features: PromptFeatures; guidance: number } | undefined;
   /** Pictures that went through the transformer so far, and those of them that backward will go through. */
   readonly passes: { forwards: number; backwards: number };
 
@@ -39,6 +42,7 @@ export class FluxPolicy implements Policy {
     guidance: number,
   ): Tensor {
     const { timesteps, recompute = false } = this.options;
+    const ahead = this.#aheadOf(sigmas, features, guidance);
     const velocity = this.model.forward(
       {
         img: latents,
@@ -48,11 +52,50 @@ export class FluxPolicy implements Policy {
         guidance: this.model.config.guidance ? sigmas.map(() => guidance) : undefined,
         pe: this.#ropeOf(features.txt.dim(1)),
       },
-      { recompute, roundTimestep: timesteps === "reference" ? "bfloat16" : "exact" },
+      { recompute, roundTimestep: this.#rounding, ahead },
     );
     this.passes.forwards += sigmas.length;
     if (velocity.requiresGrad) this.passes.backwards += sigmas.length;
     return velocity;
+  }
+
+  get #rounding(): "exact" | "bfloat16" {
+    return this.options.timesteps === "reference" ? "bfloat16" : "exact";
+  }
+
+  /** Modulations and the projected text, made once for all of a rollout's steps. */
+  ahead(sigmas: readonly number[], features: PromptFeatures, guidance: number): Disposable {
+    const { timesteps } = this.options;
+    const known = new FluxAhead(
+      this.model,
+      {
+        ...features,
+        sigmas: sigmas.map((sigma) => timestepInput(sigma, timesteps)),
+        guidance: this.model.config.guidance ? guidance : undefined,
+      },
+      this.#rounding,
+    );
+    this.#ahead = { known, features, guidance };
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#ahead?.known === known) this.#ahead = undefined;
+        known.dispose();
+      },
+    };
+  }
+
+  #aheadOf(sigmas: readonly number[], features: PromptFeatures, guidance: number) {
+    const [sigma] = sigmas;
+    const ahead = this.#ahead;
+    if (ahead === undefined || sigma === undefined || isRecording()) return undefined;
+    const { known } = ahead;
+    const same =
+      ahead.features.txt === features.txt &&
+      ahead.features.pooled === features.pooled &&
+      ahead.guidance === guidance &&
+      sigmas.every((each) => each === sigma);
+    const level = same ? known.levelOf(timestepInput(sigma, this.options.timesteps)) : -1;
+    return level < 0 ? undefined : { txt: known.txt, modulation: known.modulation(level) };
   }
 
   /** The same for every step, so made once a text length. */

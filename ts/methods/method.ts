@@ -23,6 +23,12 @@ export interface Policy {
     features: PromptFeatures,
     guidance: number,
   ): Tensor;
+
+  /**
+   * Velocities at these noise levels, each the same for all samples and none of them with a gradient, are what is
+   * asked for next: makes what they share at once, for as long as the weights stay. Disposing of it ends that.
+   */
+  ahead?(sigmas: readonly number[], features: PromptFeatures, guidance: number): Disposable;
 }
 
 /** Latents to pictures; differentiable. */

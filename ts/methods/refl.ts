@@ -14,7 +14,7 @@
 
 import { noGrad } from "../autograd/tape.js";
 import { concat, scale, slice } from "../ops/index.js";
-import { denoise } from "../sampler/denoise.js";
+
 import { shiftedSigmas } from "../sampler/schedule.js";
 import { tensorScope } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -22,7 +22,7 @@ import type { Draws } from "./draws.js";
 import { flowMatchingLoss } from "./flow_matching.js";
 import type { Batch, Method, RewardParts, Term } from "./method.js";
 import { rewardTerm, type RewardLossOptions } from "./reward_loss.js";
-import { cleanEstimate, requireLateSteps, velocityOf } from "./rollout.js";
+import { cleanEstimate, policySteps, requireLateSteps } from "./rollout.js";
 
 export interface ReflOptions {
   /** Euler steps of a whole rollout; 25 (40 in the original). */
@@ -108,9 +108,11 @@ export class Refl implements Method {
       });
     const noise = this.parts.drawNoise(batch);
     keep(0, noise);
-    const velocity = velocityOf(policy, batch, this.options.rolloutGuidance);
-    const steps = sigmas.subarray(0, Math.max(...stops) + 1);
-    await denoise(velocity, noise, steps, { onStep: keep });
+    await policySteps(policy, batch, noise, {
+      sigmas: sigmas.subarray(0, Math.max(...stops) + 1),
+      guidance: this.options.rolloutGuidance,
+      onStep: keep,
+    });
     return noGrad(() => concat(rows, 0));
   }
 }

@@ -5,7 +5,7 @@
 
 import { SrpoError } from "../native/error.js";
 import { combine } from "../ops/index.js";
-import { denoise, type VelocityAt } from "../sampler/denoise.js";
+import { denoise, type DenoiseOptions, type VelocityAt } from "../sampler/denoise.js";
 import { shiftedSigmas } from "../sampler/schedule.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Batch, Policy, PromptFeatures } from "./method.js";
@@ -33,6 +33,21 @@ export function velocityOf(
     );
 }
 
+/**
+ * The policy's Euler steps from `noise` over these noise levels, what they share made once: [B, L, 4C] float32, no
+ * gradient.
+ */
+export async function policySteps(
+  policy: Policy,
+  batch: Pick<Batch, "captions" | "features">,
+  noise: Tensor,
+  { sigmas, guidance, ...options }: { sigmas: Float32Array; guidance: number } & DenoiseOptions,
+): Promise<Tensor> {
+  using ahead = policy.ahead?.([...sigmas.subarray(0, -1)], batch.features, guidance);
+  void ahead;
+  return await denoise(velocityOf(policy, batch, guidance), noise, sigmas, options);
+}
+
 /** The policy's own picture from `noise`: [B, L, 4C] float32, no gradient. */
 export function rollout(
   policy: Policy,
@@ -40,7 +55,7 @@ export function rollout(
   noise: Tensor,
   { steps, guidance, shift }: RolloutOptions,
 ): Promise<Tensor> {
-  return denoise(velocityOf(policy, batch, guidance), noise, shiftedSigmas(steps, shift));
+  return policySteps(policy, batch, noise, { sigmas: shiftedSigmas(steps, shift), guidance });
 }
 
 /**

@@ -26,6 +26,8 @@ export async function sampleImages(
   noise: Tensor,
   { sigmas, guidance, onStep }: SampleOptions,
 ): Promise<Tensor> {
+  using ahead = policy.ahead?.([...sigmas.subarray(0, -1)], features, guidance);
+  void ahead;
   using scope = tensorScope();
   const velocity = (x: Tensor, sigma: number) => {
     const all = Array.from({ length: noise.dim(0) }, () => sigma);

@@ -11,6 +11,7 @@ import {
 } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { hiddenSize, type FluxConfig } from "./config.js";
+import type { Modulation } from "./modulation.js";
 import { mlpSize } from "./parameters.js";
 import type { RopeTable } from "./positions.js";
 
@@ -18,11 +19,6 @@ import type { RopeTable } from "./positions.js";
 export function embed(w: ParameterSet, name: string, x: Tensor, sum?: Tensor): Tensor {
   const hidden = linearLayer(w, `${name}.in_layer`, x, { act: "silu" });
   return linearLayer(w, `${name}.out_layer`, hidden, sum === undefined ? {} : { residual: sum });
-}
-
-/** shift, scale, gate (once or twice) of a block, [B, D] each, from silu(vec). */
-function modulation(w: ParameterSet, name: string, act: Tensor, parts: number): Tensor[] {
-  return split(linearLayer(w, name, act), 1, parts);
 }
 
 /**
@@ -36,19 +32,16 @@ export function doubleBlock(
   { heads }: FluxConfig,
   index: number,
   pe: RopeTable,
-  [img, txt, act]: readonly [Tensor, Tensor, Tensor],
+  [img, txt]: readonly [Tensor, Tensor],
+  modulation: Modulation,
 ): [img: Tensor, txt: Tensor] {
   const at = (name: string) => `double_blocks.${index}.${name}`;
   const streams = [
     { x: txt, stream: "txt" },
     { x: img, stream: "img" },
   ].map(({ x, stream }) => {
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(
-      w,
-      at(`${stream}_mod.lin`),
-      act,
-      6,
-    );
+    const parts = modulation(at(`${stream}_mod.lin`), 6);
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = parts;
     const attn = at(`${stream}_attn`);
     const qkv = linearLayer(w, `${attn}.qkv`, modulatedLayerNorm(x, scale1!, shift1!)); // [B, L, 3D]
     const qScale = w.get(`${attn}.norm.query_norm.scale`);
@@ -79,11 +72,12 @@ export function singleBlock(
   config: FluxConfig,
   index: number,
   pe: RopeTable,
-  [x, act]: readonly [Tensor, Tensor],
+  x: Tensor,
+  modulation: Modulation,
 ): Tensor {
   const D = hiddenSize(config);
   const block = `single_blocks.${index}`;
-  const [shift, scale, gate] = modulation(w, `${block}.modulation.lin`, act, 3);
+  const [shift, scale, gate] = modulation(`${block}.modulation.lin`, 3);
   const normed = modulatedLayerNorm(x, scale!, shift!);
 
   // linear1 is qkv and the first MLP layer in one; its two row ranges keep them apart without a copy.
@@ -104,10 +98,10 @@ export function singleBlock(
 export function finalLayer(
   w: ParameterSet,
   x: Tensor,
-  act: Tensor,
+  modulation: Modulation,
   trace?: (name: string, t: Tensor) => void,
 ): Tensor {
-  const [shift, scale] = modulation(w, "final_layer.adaLN_modulation.1", act, 2);
+  const [shift, scale] = modulation("final_layer.adaLN_modulation.1", 2);
   const normed = modulatedLayerNorm(x, scale!, shift!);
   trace?.("norm_out", normed);
   return linearLayer(w, "final_layer.linear", normed);

@@ -8,6 +8,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import type { FluxConfig } from "./config.js";
 import { doubleBlock, embed, finalLayer, imageTokens, singleBlock } from "./layers.js";
 import { fluxParameters, sinusoidSize } from "./parameters.js";
+import { modulationOf, type Modulation } from "./modulation.js";
 import type { RopeTable } from "./positions.js";
 
 export interface FluxInputs {
@@ -30,6 +31,8 @@ export interface FluxOptions {
   readonly recompute?: boolean;
   /** `bfloat16` rounds sigma and guidance as the official autocast does. Default exact. */
   readonly roundTimestep?: "exact" | "bfloat16";
+  /** What was made ahead of this step, in the place of txt, pooled, sigma and guidance; for a forward without a tape. */
+  readonly ahead?: { readonly txt: Tensor; readonly modulation: Modulation } | undefined;
   /** Called with what stands between the blocks, for a comparison; keeps all of it alive. */
   readonly trace?: ((name: string, t: Tensor) => void) | undefined;
 }
@@ -65,44 +68,52 @@ export class Flux {
    */
   forward(inputs: FluxInputs, options: FluxOptions = {}): Tensor {
     const { config, parameters: w } = this;
-    const { recompute = false, trace } = options;
+    const { recompute = false, trace, ahead } = options;
     const { pe } = inputs;
     const settings = { recompute: recompute && trace === undefined, trainable: w.learns };
 
     let img = linearLayer(w, "img_in", cast(inputs.img, this.parameters.dtype));
-    let txt = linearLayer(w, "txt_in", cast(inputs.txt, this.parameters.dtype));
-    const vec = this.#vec(inputs, options.roundTimestep);
+    let txt = ahead?.txt ?? linearLayer(w, "txt_in", cast(inputs.txt, this.parameters.dtype));
     trace?.("x_embed", img);
     trace?.("ctx_embed", txt);
-    trace?.("temb", vec);
-    const act = silu(vec); // every modulation starts from it
+    const acts = ahead === undefined ? [this.#act(inputs, options)] : [];
+    // Without a tape from what is there; else from a tensor that is an input of each block.
+    const from = (act: Tensor | undefined) => ahead?.modulation ?? modulationOf(w, act!);
     const textLength = txt.dim(1);
 
     for (let i = 0; i < config.depth; ++i) {
-      const block = (...[a, b, c]: Tensor[]) => doubleBlock(w, config, i, pe, [a!, b!, c!]);
-      const spent = trace === undefined ? [img, txt] : [];
-      const [nextImg, nextTxt] = runBlock(block, [img, txt, act], { ...settings, spent });
+      const block = (...[a, b, act]: Tensor[]) =>
+        doubleBlock(w, config, i, pe, [a!, b!], from(act));
+      const spent = trace === undefined ? [img, txt].filter((t) => t !== ahead?.txt) : [];
+      const [nextImg, nextTxt] = runBlock(block, [img, txt, ...acts], { ...settings, spent });
       [img, txt] = [nextImg!, nextTxt!];
       trace?.(`double.${i}.img`, img);
       trace?.(`double.${i}.txt`, txt);
     }
     let x = concat([txt, img], 1);
     for (let i = 0; i < config.depthSingleBlocks; ++i) {
-      const block = (...[a, b]: Tensor[]) => [singleBlock(w, config, i, pe, [a!, b!])];
+      const block = (...[a, act]: Tensor[]) => [singleBlock(w, config, i, pe, a!, from(act))];
       const spent = trace === undefined ? [x] : [];
-      [x] = runBlock(block, [x, act], { ...settings, spent }) as [Tensor];
+      [x] = runBlock(block, [x, ...acts], { ...settings, spent }) as [Tensor];
       trace?.(`single.${i}`, x);
     }
-    return finalLayer(w, imageTokens(x, textLength), act, trace);
+    return finalLayer(w, imageTokens(x, textLength), from(acts[0]), trace);
+  }
+
+  /** What every modulation starts from, silu(vec): [B, D]. */
+  #act(inputs: FluxInputs, { roundTimestep, trace }: FluxOptions): Tensor {
+    const vec = this.conditioning(inputs, roundTimestep, inputs.img.dim(0));
+    trace?.("temb", vec);
+    return silu(vec);
   }
 
   /** The conditioning vector [B, D]: sigma, guidance and the pooled text, each through its own MLP. */
-  #vec(
-    { sigma, guidance, pooled, img }: FluxInputs,
+  conditioning(
+    { sigma, guidance, pooled }: Pick<FluxInputs, "sigma" | "guidance" | "pooled">,
     rounding: FluxOptions["roundTimestep"],
+    B: number = pooled.dim(0),
   ): Tensor {
     const { config, parameters: w } = this;
-    const B = img.dim(0);
     const sinusoid = (name: string, values: readonly number[]) => {
       if (values.length !== B)
         throw new SrpoError(
