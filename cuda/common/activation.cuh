@@ -19,19 +19,35 @@ SRPO_DEVICE float gelu_tanh_argument(float x) {
 SRPO_DEVICE float normal_distribution(float x) {
   return 0.5f * erfcf(-0.707106781f * x);
 }
+/// The same within 2e-5 of itself, without branches: erfc(z) = exp(-z^2) q(1 / (1 + 0.45 z)) for z >= 0, q
+/// fitted to least relative error on [0, 80].
+SRPO_DEVICE float fast_normal_distribution(float x) {
+  const float t = approximate_reciprocal(1.f + 0.318198052f * fabsf(x));
+  float q = -0.129811480f;
+  q = q * t + 0.276938360f;
+  q = q * t + 0.103528090f;
+  q = q * t + 0.242762640f;
+  q = q * t + 0.252688440f;
+  q = q * t + 0.253913590f;
+  const float tail = 0.5f * q * t * approximate_exp2(-0.721347520f * x * x);
+  return x < 0.f ? tail : 1.f - tail;
+}
 SRPO_DEVICE float normal_density(float x) {
   return 0.398942280f * expf(-0.5f * x * x);
 }
 
-template <ActivationKind kind>
+/// kFast: within 2e-5 of itself; for results that are rounded to bfloat16.
+template <ActivationKind kind, bool kFast = false>
 SRPO_DEVICE float activate(float x) {
   if constexpr (kind == ActivationKind::kNone) return x;
+  const auto s = [](float u) { return kFast ? fast_sigmoid(u) : sigmoid(u); };
   // Beneath the limit every result is 0, where x times the factor would be -inf * 0.
   const float v = x < -100.f ? -100.f : x;
-  if constexpr (kind == ActivationKind::kGeluTanh) return v * sigmoid(gelu_tanh_argument(v));
-  if constexpr (kind == ActivationKind::kGeluErf) return v * normal_distribution(v);
-  if constexpr (kind == ActivationKind::kQuickGelu) return v * sigmoid(1.702f * v);
-  return v * sigmoid(v);
+  if constexpr (kind == ActivationKind::kGeluTanh) return v * s(gelu_tanh_argument(v));
+  if constexpr (kind == ActivationKind::kGeluErf)
+    return v * (kFast ? fast_normal_distribution(v) : normal_distribution(v));
+  if constexpr (kind == ActivationKind::kQuickGelu) return v * s(1.702f * v);
+  return v * s(v);
 }
 
 /// The derivative of `activate` at x.

@@ -20,6 +20,10 @@ SRPO_DEVICE unsigned pack_bfloat16(float low, float high) {
   return packed;
 }
 
+SRPO_DEVICE float unpack_bfloat16(unsigned packed, int which) {
+  return __uint_as_float(which == 0 ? packed << 16 : packed & 0xffff0000u);
+}
+
 template <bool kTransposed = false>
 SRPO_DEVICE void load_matrices(unsigned (&r)[4], const void* row) {
   if constexpr (kTransposed)
@@ -62,6 +66,11 @@ SRPO_DEVICE void multiply_add(float (&d)[4], const unsigned (&a)[4], const unsig
 SRPO_DEVICE unsigned pack_bfloat16(float low, float high) {
   return static_cast<unsigned>(bfloat16(low).bits) |
          (static_cast<unsigned>(bfloat16(high).bits) << 16);
+}
+
+/// The first or the second of two.
+SRPO_DEVICE float unpack_bfloat16(unsigned packed, int which) {
+  return __builtin_bit_cast(float, which == 0 ? packed << 16 : packed & 0xffff0000u);
 }
 
 /// Four 8 x 8 tiles of 16-bit elements; lane i names row i % 8 of tile i / 8, 16 aligned bytes. Register j

@@ -23,6 +23,12 @@ struct RingPlace {
       parity ^= 1;
     }
   }
+  /// As so many times advance().
+  SRPO_DEVICE void skip(int stages) {
+    index += stages;
+    parity ^= static_cast<unsigned>(index / kStages) & 1;
+    index %= kStages;
+  }
 };
 
 #ifdef __CUDACC__

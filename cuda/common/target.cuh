@@ -39,6 +39,15 @@ SRPO_HOST_DEVICE constexpr int64_t ceil_div(A a, B b) {
   return (static_cast<int64_t>(a) + static_cast<int64_t>(b) - 1) / static_cast<int64_t>(b);
 }
 
+/// The same number, of which the compiler knows nothing: what follows from it is computed where it is
+/// used, and takes no registers from there to the next use.
+SRPO_DEVICE int opaque(int value) {
+#ifdef __CUDACC__
+  asm volatile("" : "+r"(value));
+#endif
+  return value;
+}
+
 /// This thread's number in its block, counted along x first.
 SRPO_DEVICE int thread_rank() {
   return static_cast<int>(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));

@@ -123,7 +123,10 @@ void check_same(const Product& mine, const Product& first) {
 /// Product `i` of group `g`, of the 128 threads whose work this is.
 void multiply(const Block& block, AsyncWork* const* threads, size_t g, size_t i) {
   const Product& first = threads[0]->products.all[g][i];
-  static float A[64][16], B[256][16], D[64][256];
+  // Eight columns at a time; a sum runs along K all the same.
+  using Eight = float __attribute__((vector_size(32)));
+  static float A[64][16];
+  alignas(32) static float B[16][256], D[64][256];
   for (int t = 1; t < 128; ++t) check_same(threads[t]->products.all[g][i], first);
   for (int row = 0; row < 64 && !first.a_in_registers; ++row)
     for (int k = 0; k < 16; ++k) A[row][k] = operand(block, first.a, first.major_a, row, k);
@@ -133,12 +136,13 @@ void multiply(const Block& block, AsyncWork* const* threads, size_t g, size_t i)
         A[t / 32 * 16 + t % 32 / 4 + j % 2 * 8][t % 4 * 2 + j / 2 * 8 + h] =
             half_of(threads[t]->products.all[g][i].registers[j], h);
   for (int row = 0; row < first.n; ++row)
-    for (int k = 0; k < 16; ++k) B[row][k] = operand(block, first.b, first.major_b, row, k);
+    for (int k = 0; k < 16; ++k) B[k][row] = operand(block, first.b, first.major_b, row, k);
   for (int row = 0; row < 64; ++row)
-    for (int column = 0; column < first.n; ++column) {
-      float sum = 0.f;
-      for (int k = 0; k < 16; ++k) sum += A[row][k] * B[column][k];
-      D[row][column] = sum;
+    for (int column = 0; column < first.n; column += 8) {
+      Eight sum = {};
+      for (int k = 0; k < 16; ++k)
+        sum += A[row][k] * *reinterpret_cast<const Eight*>(&B[k][column]);
+      *reinterpret_cast<Eight*>(&D[row][column]) = sum;
     }
   for (int t = 0; t < 128; ++t) {
     auto& groups = threads[t]->products.all;

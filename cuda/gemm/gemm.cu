@@ -1,10 +1,12 @@
-// C = A B by the tiles of tile.cuh. Sums run in float, along K from the first to the last.
+// C = A B by the tiles of tile.cuh, for what gemm_sm90 does not take: float32, strides and places that the
+// copy engine cannot move, small sizes. Sums run in float, along K from the first to the last.
 
 #include "cuda/gemm/gemm.h"
 
 #include "cuda/common/activation.cuh"
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/launch.cuh"
+#include "cuda/gemm/gemm_sm90.h"
 #include "cuda/gemm/tile.cuh"
 
 namespace srpo::cuda {
@@ -72,6 +74,7 @@ void gemm(const Gemm& product, Stream& stream) {
     g.output.accumulate = false;
     g.output.residual = g.output.out;  // added before the one rounding
   }
+  if (takes_gemm_sm90(g)) return gemm_sm90(g, stream);
   const LaunchConfig config = {.grid = {ceil_div(g.M, kTile), ceil_div(g.N, kTile), g.batch},
                                .block = kThreads,
                                .shared = sizeof(Panels),

@@ -28,7 +28,8 @@ inline std::vector<Bytes>& live_buffers() {
 template <typename T>
 class Buffer {
  public:
-  explicit Buffer(size_t n, T fill = T{}) : size_(n) {
+  /// `is_result`: its bytes are among those that a case leaves behind.
+  explicit Buffer(size_t n, T fill = T{}, bool is_result = true) : size_(n) {
 #ifdef __CUDACC__
     const cudaError_t status = cudaMallocManaged(&data_, n * sizeof(T));
     if (status != cudaSuccess)
@@ -38,8 +39,9 @@ class Buffer {
     data_ = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
 #endif
     for (size_t i = 0; i < n; ++i) data_[i] = fill;
-    live_buffers().push_back(
-        {data_, n, sizeof(T), std::is_same_v<T, float> || std::is_same_v<T, bfloat16>});
+    if (is_result)
+      live_buffers().push_back(
+          {data_, n, sizeof(T), std::is_same_v<T, float> || std::is_same_v<T, bfloat16>});
   }
   ~Buffer() {
     std::erase_if(live_buffers(), [this](const Bytes& bytes) { return bytes.data == data_; });
@@ -85,6 +87,7 @@ struct Case {
 void add_primitives(std::vector<Case>& cases);
 void add_copies(std::vector<Case>& cases);
 void add_products(std::vector<Case>& cases);
+void add_gemm(std::vector<Case>& cases);
 
 /// Waits for what was launched; throws what a kernel did wrong.
 void finish(Stream& stream);

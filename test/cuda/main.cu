@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "test/cuda/harness.h"
 
@@ -30,21 +31,32 @@ class PlainStream : public Stream {
   }
   void copy(void* to, const void* from, size_t n) override { std::memmove(to, from, n); }
   void zero(void* device, size_t n) override { std::memset(device, 0, n); }
-  void* scratch(size_t, const void*) override { throw Error("ERR_TEST", "no scratch here"); }
+  /// Kept until the case has ended.
+  void* scratch(size_t bytes, const void* contents) override {
+    scratch_.push_back(std::make_unique<Buffer<unsigned char>>(bytes, 0xff, false));
+    if (contents != nullptr) std::memcpy(scratch_.back()->get(), contents, bytes);
+    return scratch_.back()->get();
+  }
+  void end_case() { scratch_.clear(); }
+
+ private:
+  std::vector<std::unique_ptr<Buffer<unsigned char>>> scratch_;
 };
 
 std::FILE* dump = nullptr;
 const char* running = "";
 
 /// Empty if the case passed, else why not.
-std::string failure_of(const Case& c, Stream& stream) {
+std::string failure_of(const Case& c, PlainStream& stream) {
   running = c.name.c_str();
   try {
     c.run(stream);
     finish(stream);
   } catch (const Error& error) {
+    stream.end_case();
     return error.what();
   }
+  stream.end_case();
   return "";
 }
 
@@ -71,6 +83,7 @@ int run(int argc, char** argv) {
   add_primitives(cases);
   add_copies(cases);
   add_products(cases);
+  add_gemm(cases);
   PlainStream stream;
   int passed = 0, failed = 0;
   for (const Case& c : cases) {

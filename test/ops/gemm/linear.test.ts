@@ -68,6 +68,10 @@ forEachDevice("linear", (test, device) => {
     [1, 64, 256, 768],
     [1, 61, 70, 2111],
     [1, 45, 300, 1201],
+    // Rows of whole 16 bytes: in bfloat16 the tensor cores' on cuda.
+    [2, 75, 328, 264],
+    [1, 264, 136, 200],
+    [1, 3, 584, 1096],
   ] as const)
     test(`[${sizes.join(", ")}] equals its definition, and so do its gradients`, async () => {
       for (const [dtype, tolerance] of [
@@ -100,11 +104,16 @@ forEachDevice("linear", (test, device) => {
         ["float32", 1e-6],
         ["bfloat16", 3e-3], // one rounding of the result: 2^-9 at most, 2^-9 / sqrt 3 on average
       ] as const) {
-        const all = inputs([2, 29, 67, 96], { dtype, device });
-        const y = linear(all.x, all.w, all.b, { act });
-        await assertRelative(y, await definition(all, act, false), tolerance, dtype);
-        const fused = linear(all.x, all.w, all.b, { act, ...fusedOptions(all) });
-        await assertRelative(fused, await definition(all, act, true), tolerance, `${dtype} fused`);
+        for (const sizes of [
+          [2, 29, 67, 96],
+          [2, 37, 136, 104],
+        ] as const) {
+          const all = inputs(sizes, { dtype, device });
+          const y = linear(all.x, all.w, all.b, { act });
+          await assertRelative(y, await definition(all, act, false), tolerance, dtype);
+          const fused = linear(all.x, all.w, all.b, { act, ...fusedOptions(all) });
+          await assertRelative(fused, await definition(all, act, true), tolerance, dtype);
+        }
       }
     });
 
@@ -125,6 +134,11 @@ forEachDevice("linear", (test, device) => {
       Object.values(all),
     );
     await checkBfloat16((x, w, b) => linear(x, w, b), [all.x, all.w, all.b]);
+    const aligned = inputs([2, 70, 136, 72], { device });
+    await checkBfloat16(
+      (x, w, b, residual, gate) => linear(x, w, b, { act: "silu", residual, gate }),
+      Object.values(aligned),
+    );
   });
 
   test("weight gradients add up in the leaf, and a frozen weight gets none", async () => {

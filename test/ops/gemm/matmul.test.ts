@@ -45,6 +45,7 @@ forEachDevice("matmul", (test, device) => {
         [[2], [53, 67, 1]],
         [[3], [101, 71, 261]],
         [[], [13, 150, 600]],
+        [[2], [72, 136, 88]],
       ] as const)
         for (const [dtype, tolerance] of [
           ["float32", 1e-6],

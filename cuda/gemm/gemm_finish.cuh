@@ -1,0 +1,108 @@
+// What becomes of a tile's sums, by Ending:
+//
+//   kAdd      out += sums, in float
+//   kStore    out = sums, in bfloat16
+//   kJoin     out = residual + sums
+//   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
+//
+// The residual is on its way while the activation is computed.
+#pragma once
+#include "cuda/common/activation.cuh"
+#include "cuda/gemm/gemm_outlet.cuh"
+
+namespace srpo::cuda {
+
+template <ActivationKind kind>
+SRPO_DEVICE void activate_all(float (&v)[16]) {
+#pragma unroll
+  for (int i = 0; i < 16; ++i) v[i] = activate<kind, true>(v[i]);
+}
+
+SRPO_DEVICE void activate_all(ActivationKind kind, float (&v)[16]) {
+  switch (kind) {
+    case ActivationKind::kNone:
+      return;
+    case ActivationKind::kGeluTanh:
+      return activate_all<ActivationKind::kGeluTanh>(v);
+    case ActivationKind::kGeluErf:
+      return activate_all<ActivationKind::kGeluErf>(v);
+    case ActivationKind::kQuickGelu:
+      return activate_all<ActivationKind::kQuickGelu>(v);
+    case ActivationKind::kSilu:
+      return activate_all<ActivationKind::kSilu>(v);
+  }
+}
+
+/// f(a value of row g, or g + 8 if `h` is 1, what `row` has in its column), within `columns`.
+template <typename F>
+SRPO_DEVICE void with_row(float (&v)[16], const bfloat16* row, int h, int columns, const F& f) {
+  const int first = own_column(consumer_thread());
+#pragma unroll
+  for (int j = 0; j < 4; ++j)
+    if (8 * j + first < columns) {
+      float pair[2];
+      load_pack<2>(pair, row + 8 * j + first);
+      f(v[4 * j + 2 * h], pair[0]);
+      f(v[4 * j + 2 * h + 1], pair[1]);
+    }
+}
+
+/// gate * activation(v + bias) of the values from (row, column) on; pre to the second half of the buffer.
+SRPO_DEVICE void finish(float (&v)[16], const GemmParameters& p, unsigned char* buffer, int row,
+                        int column) {
+  const GemmOutput& to = p.output;
+  const int columns = p.N - column;
+#pragma unroll
+  for (int h = 0; h < 2 && to.bias != nullptr; ++h)
+    with_row(v, static_cast<const bfloat16*>(to.bias) + column, h, columns,
+             [](float& value, float b) { value += b; });
+  if (to.pre != nullptr) put_bfloat16(buffer + kHalf, v);
+  activate_all(to.activation, v);
+#pragma unroll
+  for (int h = 0; h < 2 && to.gate != nullptr; ++h) {
+    const int at = row + own_row(consumer_thread()) + 8 * h;
+    const int64_t sample = at / p.rows_of_sample;
+    with_row(v, static_cast<const bfloat16*>(to.gate) + sample * to.stride + column, h,
+             at < p.M ? columns : 0, [](float& value, float g) { value *= g; });
+  }
+}
+
+/// All of a consumer's sums, whose first is (row, column).
+template <typename Tile, Ending kEnding>
+SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
+                         GemmOutlet<Tile>& outlet, int row, int column, int batch) {
+  constexpr bool kFinishes = kEnding == Ending::kFinish;
+#pragma unroll
+  for (int i = 0; i < Tile::kSubtiles; ++i)
+#pragma unroll
+    for (int j = 0; j < Tile::kN; j += kWide) {
+      const Coordinates<3> at{opaque(column) + j, opaque(row) + i * 64, opaque(batch)};
+      if (at.at[0] >= p.N || at.at[1] >= p.M) continue;
+      float v[16];
+#pragma unroll
+      for (int k = 0; k < 16; ++k) v[k] = sums[i][j / 2 + k];
+      unsigned char* const buffer = outlet.take();
+      if constexpr (kEnding == Ending::kAdd) {
+        put_float(buffer, v);
+      } else {
+        const bool joins = kEnding != Ending::kStore && p.output.residual != nullptr;
+        if (joins) outlet.fetch(buffer, p.residual, at);
+        if constexpr (kFinishes) finish(v, p, buffer, at.at[1], at.at[0]);
+        if (joins) {
+          outlet.wait_for_fetched();
+          add_bfloat16(v, buffer);
+        }
+        put_bfloat16(buffer, v);
+      }
+      outlet.ready();
+      if (!outlet.leads()) continue;
+      if constexpr (kEnding == Ending::kAdd)
+        tma_add(p.out, buffer, at);
+      else
+        tma_store(p.out, buffer, at);
+      if (kFinishes && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
+      bulk_commit();
+    }
+}
+
+}  // namespace srpo::cuda

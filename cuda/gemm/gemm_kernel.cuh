@@ -1,0 +1,87 @@
+// The Hopper product as one kernel: blocks that stay, a warp that loads and two warpgroups that multiply
+// and put out. bfloat16 in, float sums; bfloat16 out, or added to float.
+#pragma once
+#include "cuda/gemm/gemm_finish.cuh"
+#include "cuda/gemm/gemm_load.cuh"
+#include "cuda/gemm/gemm_multiply.cuh"
+
+namespace srpo::cuda {
+
+/// A thread of a consumer may have so many registers, one of the producer's warpgroup so many.
+constexpr int kConsumerRegisters = 232, kProducerRegisters = 40;
+
+/// In ping-pong: waits until this consumer's products may begin, and lets the other's begin.
+SRPO_DEVICE void wait_for_turn() {
+  barrier_sync(1 + kConsumers + own_consumer(), 2 * 128);
+}
+SRPO_DEVICE void give_turn() {
+  barrier_arrive(2 * kConsumers - own_consumer(), 2 * 128);
+}
+
+template <typename Tile, Major kA, Major kB, Ending kEnding>
+SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
+  RingPlace<Tile::kStages> at(0);
+  GemmOutlet<Tile> outlet;
+  int turn = 0;
+  for (GemmParts part(p.schedule, own_group<Tile>()); part.next(); ++turn) {
+    if (Tile::kPingPong && turn % kConsumers != own_consumer()) {
+      at.skip(part.steps());
+      continue;
+    }
+    if (Tile::kPingPong && turn > 0) wait_for_turn();
+    GemmSums<Tile> sums;
+    multiply<Tile, kA, kB>(sums, shared, at, part.steps(), [&] {
+      if (Tile::kPingPong && part.has_next()) give_turn();
+    });
+    if (part.is_continuation()) {
+      leave_part<Tile>(sums, p, part.range());
+      continue;
+    }
+    add_parts<Tile>(sums, p, part);
+    const TilePlace place = place_of(p.schedule, part.tile);
+    const int row = place.row * Tile::kRound + own_rank<Tile>() * Tile::kM + own_part<Tile>() * 64;
+    put_out<Tile, kEnding>(sums, p, outlet, row, place.column * Tile::kN, place.batch);
+  }
+  if (outlet.leads()) bulk_wait<0>();
+}
+
+template <typename Tile, Major kA, Major kB, Ending kEnding>
+__global__ void __launch_bounds__(kGemmThreads, 1)
+    gemm_sm90_kernel(const __grid_constant__ GemmParameters p) {
+  auto& shared = shared_memory<GemmShared<Tile>>();
+  if (thread_rank() == 0) {
+    for (int i = 0; i < Tile::kStages; ++i) {
+      mbarrier_init(shared.full[i], 1);
+      mbarrier_init(shared.empty[i], Tile::kCluster * Tile::kHolders);
+    }
+    for (auto& fetched : shared.fetched) mbarrier_init(fetched, 1);
+    mbarrier_init_fence();
+  }
+  if constexpr (Tile::kCluster > 1)
+    cluster_barrier();
+  else
+    block_barrier();
+  if (own_consumer() == kConsumers) {
+    give_registers<kProducerRegisters>();
+    if (warp() % 4 == 0 && elect_one()) {
+      tma_prefetch(p.a);
+      tma_prefetch(p.b);
+      produce<Tile, kA, kB>(shared, p);
+    }
+    warp_barrier();
+  } else {
+    take_registers<kConsumerRegisters>();
+    consume<Tile, kA, kB, kEnding>(shared, p);
+  }
+  // Others of the cluster may still write here, and say so to barriers that lie here.
+  if constexpr (Tile::kCluster > 1) cluster_barrier();
+}
+
+/// For a launcher: parts that nobody has left yet.
+template <typename T>
+__global__ void forget_parts_kernel(T* ready, int count) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
+    ready[i] = T(0);
+}
+
+}  // namespace srpo::cuda

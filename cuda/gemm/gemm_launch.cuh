@@ -1,0 +1,79 @@
+// The launch of the Hopper product, for one way in which the operands lie: gemm_sm90_*.cu instantiate it.
+#pragma once
+#include "cuda/common/launch.cuh"
+#include "cuda/gemm/gemm_kernel.cuh"
+#include "cuda/gemm/gemm_plan.h"
+
+namespace srpo::cuda {
+
+/// Along K, or along M or N where that is the dense direction.
+SRPO_HOST_DEVICE inline Major major_of(int64_t stride_along_k) {
+  return stride_along_k == 1 ? Major::kK : Major::kMN;
+}
+
+/// An operand of M or N lines, in boxes as the ring has them.
+inline TensorMap operand_map(const Gemm& g, const GemmOperand& o, Major major, int64_t lines,
+                             int64_t stride, int box) {
+  const int64_t batch_stride = g.batch == 1 ? stride : o.batch_stride;
+  return major == Major::kK ? tensor_map(o.data, g.dtype, {g.K, lines, g.batch},
+                                         {stride, batch_stride}, {kStep, box, 1}, Swizzle::k128)
+                            : tensor_map(o.data, g.dtype, {lines, g.K, g.batch},
+                                         {stride, batch_stride}, {64, box, 1}, Swizzle::k128);
+}
+
+template <typename Tile, Major kA, Major kB, Ending kEnding>
+void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream) {
+  GemmParameters p = {.output = g.output,
+                      .M = static_cast<int>(g.M),
+                      .N = static_cast<int>(g.N),
+                      .rows_of_sample = static_cast<int>(g.output.rows_of_sample),
+                      .schedule = schedule};
+  p.a = operand_map(g, g.a, kA, g.M, kA == Major::kK ? g.a.row_stride : g.a.column_stride,
+                    kBoxA<Tile, kA>);
+  p.b = operand_map(g, g.b, kB, g.N, kB == Major::kK ? g.b.column_stride : g.b.row_stride,
+                    kBoxB<Tile, kB>);
+  const auto result = [&](const void* data) {
+    return tensor_map(data == nullptr ? g.output.out : data, g.output_dtype, {g.N, g.M, g.batch},
+                      {g.output.stride, g.batch == 1 ? g.output.stride : g.output.batch_stride},
+                      {kWide, 64, 1}, kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
+  };
+  p.out = result(g.output.out);
+  p.pre = result(g.output.pre);
+  p.residual = result(g.output.residual);
+  if (schedule.split_tiles > 0) {
+    const int parts = schedule.groups * Tile::kCluster;
+    p.workspace = scratch<float>(stream, int64_t{parts} * Tile::kPartial);
+    p.ready = scratch<unsigned>(stream, parts * Tile::kHolders);
+    launch(forget_parts_kernel<unsigned>, {.grid = 1, .block = 256, .stream = stream}, p.ready,
+           parts * Tile::kHolders);
+  }
+  launch(gemm_sm90_kernel<Tile, kA, kB, kEnding>,
+         {.grid = schedule.groups * Tile::kCluster,
+          .block = kGemmThreads,
+          .shared = sizeof(GemmShared<Tile>),
+          .cluster = Tile::kCluster,
+          .stream = stream},
+         p);
+}
+
+template <Major kA, Major kB, Ending kEnding>
+void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+  switch (plan.tile) {
+    case GemmTileKind::k128x256:
+      return launch_gemm<GemmTile128x256, kA, kB, kEnding>(g, plan.schedule, stream);
+    case GemmTileKind::kPingPong:
+      return launch_gemm<GemmTilePingPong<kEnding>, kA, kB, kEnding>(g, plan.schedule, stream);
+    case GemmTileKind::k128x128:
+      return launch_gemm<GemmTile128x128, kA, kB, kEnding>(g, plan.schedule, stream);
+    case GemmTileKind::k64x128:
+      return launch_gemm<GemmTile64x128, kA, kB, kEnding>(g, plan.schedule, stream);
+  }
+}
+
+// By how the operands lie, and what becomes of the sums; one a source file.
+void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream);     // x w^T, finished
+void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream);       // dy w
+void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream);      // += dy^T x
+void gemm_sm90_transposed(const Gemm& g, const GemmPlan& plan, Stream& stream);  // a^T b
+
+}  // namespace srpo::cuda

@@ -1,0 +1,21 @@
+// What the kernels of the Hopper product are launched with.
+#pragma once
+#include "cpp/ops/gemm/gemm.h"
+#include "cuda/common/tensor_map.h"
+#include "cuda/gemm/gemm_schedule.cuh"
+
+namespace srpo::cuda {
+
+struct GemmParameters {
+  TensorMap a, b;  // innermost: K, or M and N where the operand lies so; then the batch
+  TensorMap out, pre, residual;  // [batch, M, N]
+  GemmOutput output;             // what else is to be done, and whether
+  int M, N;
+  int rows_of_sample;
+  GemmSchedule schedule;
+  float* workspace;  // [ranges, blocks of a cluster, a part's sums]
+  unsigned*
+      ready;  // [ranges, blocks of a cluster, warpgroups of a tile]: whether that part is there
+};
+
+}  // namespace srpo::cuda

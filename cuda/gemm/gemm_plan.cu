@@ -1,0 +1,106 @@
+#include "cuda/gemm/gemm_plan.h"
+
+#include <algorithm>
+
+#include "cuda/gemm/gemm_tile.cuh"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr double kBytesOfClock = 46;  // from L2 to one multiprocessor, when all of them ask
+constexpr double kStart = 1500;       // clocks until the first product, and after the last store
+constexpr int kMostParts = 8;         // of a tile
+constexpr int kFewMultiprocessors = 100;
+
+struct Shape {
+  int M, N, cluster;
+  bool ping_pong;
+};
+
+template <typename Tile>
+constexpr Shape kShape = {Tile::kM, Tile::kN, Tile::kCluster, Tile::kPingPong};
+
+Shape shape_of(GemmTileKind kind, int ping_pong_width) {
+  switch (kind) {
+    case GemmTileKind::k128x256:
+      return kShape<GemmTile128x256>;
+    case GemmTileKind::kPingPong:
+      return ping_pong_width == 192   ? kShape<GemmTile128x192>
+             : ping_pong_width == 160 ? kShape<GemmTile128x160>
+                                      : kShape<GemmTile128x128>;
+    case GemmTileKind::k128x128:
+      return kShape<GemmTile128x128>;
+    case GemmTileKind::k64x128:
+      return kShape<GemmTile64x128>;
+  }
+  return {};
+}
+
+struct Clocks {
+  double step, end, part;
+  bool ping_pong;
+};
+
+Clocks clocks_of(const Shape& t, int multiprocessors) {
+  const double rate = multiprocessors < kFewMultiprocessors ? 8 : 32;
+  const double bytes = 128.0 * (t.M + static_cast<double>(t.N) / t.cluster);
+  return {.step = std::max(static_cast<double>(t.M) * t.N / rate, bytes / kBytesOfClock),
+          .end = t.M * t.N / 12.0,
+          .part = 4.0 * t.M * t.N / kBytesOfClock,
+          .ping_pong = t.ping_pong};
+}
+
+/// Of the group that has most to do.
+double clocks(const GemmSchedule& s, const Clocks& c) {
+  const int64_t split = s.split_tiles, whole = s.tiles() - split;
+  const double rounds = static_cast<double>(ceil_div(whole, s.groups));
+  double total = kStart + rounds * s.steps * c.step;
+  const double ends = rounds + (split > 0 ? static_cast<double>(ceil_div(split, s.groups)) : 0);
+  total += c.end * (c.ping_pong ? std::min(ends, 1.0) : ends);
+  if (split > 0) {
+    const double parts = std::max(2.0, static_cast<double>(ceil_div(s.groups, split)));
+    total += static_cast<double>(split) * s.steps / s.groups * c.step + c.part * parts;
+  }
+  return total;
+}
+
+}  // namespace
+
+GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& size, int multiprocessors) {
+  const Shape shape = shape_of(tile, size.ping_pong_width);
+  const Clocks model = clocks_of(shape, multiprocessors);
+  const int most = std::max(1, multiprocessors / shape.cluster);
+  GemmSchedule s = {.down = static_cast<int>(ceil_div(size.M, shape.M * shape.cluster)),
+                    .across = static_cast<int>(ceil_div(size.N, shape.N)),
+                    .batch = static_cast<int>(size.batch),
+                    .steps = static_cast<int>(ceil_div(size.K, 64))};
+  s.groups = std::min(most, s.tiles());
+  GemmPlan best = {tile, s, clocks(s, model)};
+  const auto consider = [&](int groups, int split_tiles) {
+    s.groups = groups;
+    s.split_tiles = split_tiles;
+    const double cost = clocks(s, model);
+    if (cost < best.clocks) best = {tile, s, cost};
+  };
+  const int tiles = s.tiles();
+  if (tiles >= most) {
+    // The rest of the last round, and one round more, so that nobody has less than a tile's steps.
+    if (tiles % most != 0) consider(most, tiles / most > 1 ? most + tiles % most : tiles);
+  } else {
+    for (int parts = 2; parts <= kMostParts && tiles * parts <= most && parts <= s.steps; ++parts)
+      consider(tiles * parts, tiles);
+    if (most < tiles * kMostParts && most <= tiles * s.steps) consider(most, tiles);
+  }
+  return best;
+}
+
+GemmPlan plan_gemm(const GemmSizes& sizes, int multiprocessors) {
+  GemmPlan best = plan_gemm(kGemmTileKinds[0], sizes, multiprocessors);
+  for (const GemmTileKind kind : kGemmTileKinds) {
+    const GemmPlan plan = plan_gemm(kind, sizes, multiprocessors);
+    if (plan.clocks < best.clocks) best = plan;
+  }
+  return best;
+}
+
+}  // namespace srpo::cuda

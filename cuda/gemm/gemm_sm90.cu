@@ -1,0 +1,82 @@
+#include "cuda/gemm/gemm_sm90.h"
+
+#include "cuda/common/dtype.cuh"
+#include "cuda/common/multiprocessors.h"
+#include "cuda/gemm/gemm_launch.cuh"
+
+namespace srpo::cuda {
+namespace {
+
+constexpr int64_t kLeastN = 64;
+constexpr int64_t kLeastWork = 64 * 64 * 64;  // multiply-adds
+constexpr int64_t kMost = int64_t{1} << 30;   // of each size: coordinates are 32 bits wide
+
+bool moves(const GemmOperand& o, int64_t batch) {
+  const int64_t stride = o.column_stride == 1 ? o.row_stride : o.column_stride;
+  return (o.column_stride == 1 || o.row_stride == 1) && packs<bfloat16>(o.data, stride) &&
+         (batch == 1 || packs<bfloat16>(o.data, o.batch_stride));
+}
+
+bool is_aligned(const void* pointer, size_t bytes) {
+  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
+}
+
+bool moves(const GemmOutput& o, int64_t element_bytes, int64_t batch) {
+  const bool strides = o.stride * element_bytes % 16 == 0 &&
+                       (batch == 1 || o.batch_stride * element_bytes % 16 == 0);
+  return strides && is_aligned(o.out, 16) && is_aligned(o.pre, 16) && is_aligned(o.bias, 4) &&
+         is_aligned(o.residual, 16) && is_aligned(o.gate, 4);
+}
+
+/// How the operands lie says it: each way has one, that of the op's direction.
+Ending ending_of(const Gemm& g) {
+  if (g.output.accumulate) return Ending::kAdd;
+  if (major_of(g.a.column_stride) == Major::kMN) return Ending::kJoin;
+  return major_of(g.b.row_stride) == Major::kMN ? Ending::kStore : Ending::kFinish;
+}
+
+}  // namespace
+
+bool takes_gemm_sm90(const Gemm& g) {
+  const GemmOutput& o = g.output;
+  if (g.dtype != DType::kBFloat16 || o.accumulate != (g.output_dtype == DType::kFloat32))
+    return false;
+  const Major a = major_of(g.a.column_stride), b = major_of(g.b.row_stride);
+  if (a == Major::kMN && b == Major::kK) return false;
+  if (o.accumulate && a == Major::kK) return false;
+  const bool finishes = o.bias != nullptr || o.pre != nullptr || o.gate != nullptr ||
+                        o.activation != ActivationKind::kNone;
+  if (finishes && b == Major::kMN) return false;
+  if (o.residual != nullptr && ending_of(g) == Ending::kStore) return false;
+  if (g.N < kLeastN || g.M * g.N * g.K < kLeastWork) return false;
+  if (g.M > kMost || g.N > kMost || g.K > kMost || g.batch > kMost) return false;
+  return moves(g.a, g.batch) && moves(g.b, g.batch) &&
+         moves(o, static_cast<int64_t>(size_of(g.output_dtype)), g.batch);
+}
+
+GemmSizes sizes_of(const Gemm& g) {
+  const Ending ending = ending_of(g);
+  const int width = ending == Ending::kFinish ? GemmTilePingPong<Ending::kFinish>::kN
+                    : ending == Ending::kJoin ? GemmTilePingPong<Ending::kJoin>::kN
+                                              : GemmTilePingPong<Ending::kStore>::kN;
+  return {.M = g.M, .N = g.N, .K = g.K, .batch = g.batch, .ping_pong_width = width};
+}
+
+void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+  switch (ending_of(g)) {
+    case Ending::kAdd:
+      return gemm_sm90_weight(g, plan, stream);
+    case Ending::kJoin:
+      return gemm_sm90_transposed(g, plan, stream);
+    case Ending::kStore:
+      return gemm_sm90_input(g, plan, stream);
+    case Ending::kFinish:
+      return gemm_sm90_forward(g, plan, stream);
+  }
+}
+
+void gemm_sm90(const Gemm& g, Stream& stream) {
+  gemm_sm90(g, plan_gemm(sizes_of(g), multiprocessors(stream)), stream);
+}
+
+}  // namespace srpo::cuda

@@ -1,0 +1,9 @@
+#include "cuda/gemm/gemm_launch.cuh"
+
+namespace srpo::cuda {
+
+void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+  launch_gemm<Major::kK, Major::kMN, Ending::kStore>(g, plan, stream);
+}
+
+}  // namespace srpo::cuda

@@ -1,0 +1,169 @@
+// The Hopper product of cuda/gemm: every tile, every way in which the operands lie, whole tiles and tiles
+// that are cut along K, ragged on all sides, against the definition.
+#include "cuda/gemm/gemm_sm90.h"
+#include "test/cuda/harness.h"
+
+namespace srpo::cuda::test {
+namespace {
+
+enum class Lies { kForward, kInput, kWeight, kTransposed };
+
+/// How the tiles are dealt out, on three groups of blocks.
+enum class Dealt {
+  kWhole,  // each group has several, and one of them one more
+  kSplit,  // all of them are cut
+  kTail,   // the last round is cut
+  kThin,   // a tile has more parts than two
+};
+
+struct Sizes {
+  int M, N, K, batch;
+};
+
+struct Product {
+  Sizes size;
+  Lies lies;
+  bool finishes = false;  // bias, gelu-tanh with pre, gate, residual
+  Buffer<bfloat16> a, b, c, pre, bias, gate, residual;
+  Buffer<float> sums;
+
+  Product(const Sizes& s, Lies lies, bool finishes)
+      : size(s),
+        lies(lies),
+        finishes(finishes),
+        a(size_t(s.batch) * s.M * s.K),
+        b(size_t(s.batch) * s.N * s.K),
+        c(size_t(s.batch) * s.M * s.N, bfloat16(std::nanf(""))),
+        pre(finishes ? c.size() : 1),
+        bias(s.N),
+        gate(size_t(2) * s.N),
+        residual(c.size()),
+        sums(c.size(), 1.f) {
+    fill(a, 1);
+    fill(b, 2);
+    fill(bias, 3);
+    fill(gate, 4);
+    fill(residual, 5);
+  }
+
+  Gemm gemm() {
+    const auto [M, N, K, batch] = size;
+    const bool a_along_m = lies == Lies::kWeight || lies == Lies::kTransposed;
+    const bool b_along_n = lies != Lies::kForward;
+    Gemm g = {.M = M, .N = N, .K = K, .batch = batch, .dtype = DType::kBFloat16, .a = {}, .b = {}};
+    g.a = {a.get(), a_along_m ? 1 : K, a_along_m ? M : 1, int64_t{M} * K};
+    g.b = {b.get(), b_along_n ? N : 1, b_along_n ? 1 : K, int64_t{N} * K};
+    g.output = {.out = c.get(), .stride = N, .batch_stride = int64_t{M} * N};
+    g.output_dtype = DType::kBFloat16;
+    if (lies == Lies::kWeight) {
+      g.output_dtype = DType::kFloat32;
+      g.output.out = sums.get();
+      g.output.accumulate = true;
+    }
+    if (finishes) {
+      g.output.bias = bias.get();
+      g.output.activation = ActivationKind::kGeluTanh;
+      g.output.pre = pre.get();
+      g.output.residual = residual.get();
+      g.output.gate = gate.get();
+      g.output.rows_of_sample = M / 2;
+    }
+    return g;
+  }
+
+  double exact(int s, int i, int j) {
+    const Gemm g = gemm();
+    const bfloat16* A = a.get() + s * g.a.batch_stride + i * g.a.row_stride;
+    const bfloat16* B = b.get() + s * g.b.batch_stride + j * g.b.column_stride;
+    double sum = 0;
+    for (int k = 0; k < g.K; ++k)
+      sum += double(float(A[k * g.a.column_stride])) * float(B[k * g.b.row_stride]);
+    return sum;
+  }
+
+  void check() {
+    const auto [M, N, K, batch] = size;
+    const int step = M * N > 100000 ? 7 : 1;  // which divides no tile: all places are met
+    for (int64_t at = 0; at < int64_t(batch) * M * N; at += step) {
+      const int s = int(at / (int64_t(M) * N)), i = int(at / N % M), j = int(at % N);
+      double want = exact(s, i, j), got = float(c[at]);
+      if (lies == Lies::kWeight) {
+        want += 1;
+        got = sums[at];
+      }
+      if (finishes) {
+        want += float(bias[j]);
+        near(float(pre[at]), want, at, "pre");
+        const double u = 0.7978845608028654 * (want + 0.044715 * want * want * want);
+        want *= 0.5 * (1 + std::tanh(u)) * float(gate[size_t(i / (M / 2)) * N + j]);
+        want += float(residual[at]);
+      }
+      near(got, want, at, "out");
+    }
+  }
+
+  void near(double got, double want, int64_t at, const char* what) {
+    const double most = lies == Lies::kWeight ? 1e-4 : 4e-3 * (std::fabs(want) + 0.1);
+    if (std::fabs(got - want) <= most) return;
+    expect(false, std::string(what) + ": row " + std::to_string(at / size.N) + ", column " +
+                      std::to_string(at % size.N) + " is " + std::to_string(got) + " and not " +
+                      std::to_string(want));
+  }
+};
+
+GemmSchedule deal(const GemmPlan& plan, Dealt dealt) {
+  GemmSchedule s = plan.schedule;
+  const int tiles = s.tiles();
+  s.groups = dealt == Dealt::kThin ? tiles * s.steps / 2 : 3;
+  if (s.groups > tiles && dealt == Dealt::kWhole) s.groups = tiles;
+  s.split_tiles = dealt == Dealt::kWhole  ? 0
+                  : dealt == Dealt::kTail ? tiles - tiles / 3 * 3 + 3
+                                          : tiles;
+  if (s.split_tiles > tiles) s.split_tiles = tiles;
+  return s;
+}
+
+void run(Stream& stream, GemmTileKind tile, Lies lies, Dealt dealt, const Sizes& size,
+         bool finishes) {
+  Product product(size, lies, finishes);
+  const Gemm g = product.gemm();
+  expect(takes_gemm_sm90(g), "the kernel does not take it");
+  GemmPlan plan = plan_gemm(tile, sizes_of(g), 3);
+  plan.schedule = deal(plan, dealt);
+  gemm_sm90(g, plan, stream);
+  finish(stream);
+  product.check();
+}
+
+}  // namespace
+
+void add_gemm(std::vector<Case>& cases) {
+  const std::pair<GemmTileKind, const char*> tiles[] = {{GemmTileKind::k128x256, "128 x 256"},
+                                                        {GemmTileKind::kPingPong, "ping-pong"},
+                                                        {GemmTileKind::k128x128, "128 x 128"},
+                                                        {GemmTileKind::k64x128, "64 x 128"}};
+  const std::pair<Lies, const char*> ways[] = {{Lies::kForward, "x w^T"},
+                                               {Lies::kInput, "dy w"},
+                                               {Lies::kWeight, "+= dy^T x"},
+                                               {Lies::kTransposed, "a^T b"}};
+  const std::pair<Dealt, const char*> dealings[] = {{Dealt::kWhole, "whole tiles"},
+                                                    {Dealt::kSplit, "split"},
+                                                    {Dealt::kTail, "a split tail"},
+                                                    {Dealt::kThin, "thin parts"}};
+  for (const auto& [tile, tile_name] : tiles)
+    for (const auto& [lies, way] : ways)
+      for (const auto& [dealt, dealing] : dealings) {
+        // Thin parts and split tails are for one tile of each way; batches for whole tiles.
+        if (dealt == Dealt::kThin && tile != GemmTileKind::k128x128) continue;
+        if (dealt == Dealt::kTail && tile != GemmTileKind::k64x128) continue;
+        const Sizes size = {dealt == Dealt::kThin ? 72 : 264, dealt == Dealt::kThin ? 136 : 392,
+                            dealt == Dealt::kWhole ? 136 : 328, dealt == Dealt::kWhole ? 2 : 1};
+        const bool finishes = lies == Lies::kForward && size.batch == 1;
+        cases.push_back({std::string("gemm ") + way + ", " + tile_name + ", " + dealing,
+                         [=, tile = tile, lies = lies, dealt = dealt](Stream& stream) {
+                           run(stream, tile, lies, dealt, size, finishes);
+                         }});
+      }
+}
+
+}  // namespace srpo::cuda::test
