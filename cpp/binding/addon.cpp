@@ -33,6 +33,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_norm(env, exports);
   register_attention(env, exports);
   register_quantize(env, exports);
+  register_profile(env, exports);
   register_random(env, exports);
   register_loss(env, exports);
   register_reward(env, exports);

@@ -48,6 +48,7 @@ void QueueStream::push(Item item) {
       thread_ = std::thread([this] { run(); });
     }
     item.owner = std::this_thread::get_id();
+    if (item.work) item.place = timeline_.add(item.op);
     items_.push_back(std::move(item));
   }
   ready_.notify_one();
@@ -68,8 +69,10 @@ std::exception_ptr QueueStream::perform(Item& item, std::exception_ptr failure) 
     return nullptr;
   }
   if (failure) return failure;
+  const int64_t begin = item.place < 0 ? 0 : clock_ns();
   try {
     item.work();
+    if (item.place >= 0) timeline_.ran(item.place, begin, clock_ns());
   } catch (...) {
     failure = named(item.op, std::current_exception());
   }

@@ -37,6 +37,7 @@ class QueueStream : public Stream {
     std::function<void()> work;                        // or
     std::function<void(std::exception_ptr)> callback;  // the end of a wait
     std::thread::id owner;                             // who enqueued it
+    int64_t place = -1;                                // in a profile, if one is taken
   };
   void push(Item item);
   void run();

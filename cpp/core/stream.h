@@ -5,6 +5,8 @@
 #include <functional>
 
 #include "cpp/core/device.h"
+#include "cpp/core/error.h"
+#include "cpp/core/timeline.h"
 
 namespace srpo {
 
@@ -51,6 +53,35 @@ class Stream {
 
   /// The CUDA stream, on cuda.
   virtual void* native() { return nullptr; }
+
+  /// Takes the times of what is submitted from now on, until profile_end; call both while idle.
+  /// `timer` says which of a device's ways, "auto" the best that there is.
+  virtual void profile_begin(const std::string& timer) {
+    require_no_profile();
+    if (timer != "auto" && timer != "clock")
+      throw Error("ERR_CONFIG", "profile: timer: expected auto or clock on " + name_of(device()) +
+                                    ", got " + timer);
+    begun_ = clock_ns();
+    timeline_.start();
+  }
+  virtual Profile profile_end() {
+    return {.origin = begun_, .pieces = timeline_.stop(), .kernels = {}, .timer = "clock"};
+  }
+  /// Pieces submitted since profile_begin.
+  int64_t profile_size() const { return timeline_.size(); }
+  /// A stage of the work that is submitted from now on, for tools that watch from outside (NVTX).
+  virtual void range_push(const char* name) { static_cast<void>(name); }
+  virtual void range_pop() {}
+
+ protected:
+  void require_no_profile() const {
+    if (timeline_.on())
+      throw Error("ERR_CONFIG",
+                  "profile: expected one at a time on " + name_of(device()) + ", got a second");
+  }
+
+  Timeline timeline_;
+  int64_t begun_ = 0;  // clock_ns() at profile_begin
 };
 
 }  // namespace srpo

@@ -1,5 +1,6 @@
 import { native, type Handle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
+import { rangeAgain } from "../native/ranges.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { alias, gradientBuffer, noGrad, tellWatcher, type TapeNode } from "./tape.js";
 
@@ -63,7 +64,7 @@ export function gradients(
       const dys = ofNode.get(node);
       if (dys === undefined) continue;
       ofNode.delete(node);
-      const results = node.backward(dys);
+      const results = rangeAgain(node.range, () => node.backward(dys));
       tellWatcher(`${node.name}, backward`, results);
       node.inputs.forEach((input, i) => {
         let result = results[i] ?? null;

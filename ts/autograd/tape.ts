@@ -2,6 +2,7 @@
 // gradient beneath it. Nothing is recorded when no input needs a gradient.
 import { native, type Handle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
+import { rangePath, type RangePath } from "../native/ranges.js";
 import { Tensor, type Producer } from "../tensor/tensor.js";
 
 /** The gradient of one input; null if there is none or the op has added it to the leaf itself. */
@@ -10,6 +11,8 @@ export type Gradient = Handle | null;
 export interface TapeNode extends Producer {
   readonly name: string;
   readonly inputs: readonly Tensor[];
+  /** The stage of a profile that it was recorded in. */
+  readonly range: RangePath | undefined;
   /** One gradient an input, from one gradient an output (undefined where nothing used that output). */
   readonly backward: (dys: readonly (Handle | undefined)[]) => readonly Gradient[];
 }
@@ -82,7 +85,7 @@ function recordNode(
   if (always ? !recording : !needsGradient(...inputs)) return tensors;
   // A missing optional input keeps its place, so that gradients line up.
   const present = inputs.map((x) => x ?? absent);
-  const node: TapeNode = { id: nextId++, name, inputs: present, backward };
+  const node: TapeNode = { id: nextId++, name, inputs: present, range: rangePath(), backward };
   tensors.forEach((t, index) => {
     t.requiresGrad = true;
     t.producer = node;

@@ -74,6 +74,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./bench.js")).benchCommand,
   },
   {
+    name: "profile",
+    summary: "where the time of a training step goes: a timeline of every op, and a table",
+    load: async () => (await import("./profile.js")).profileCommand,
+  },
+  {
     name: "doctor",
     summary: "what this machine has, what was built, what is missing",
     load: async () => (await import("./doctor.js")).doctorCommand,

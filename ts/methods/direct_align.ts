@@ -9,6 +9,7 @@
 // Nothing relates the reward to an unwanted one: expect it to be hacked, sooner at low noise. Source of
 // what the paper leaves open (lambda): Tencent-Hunyuan/SRPO, fastvideo/SRPO_Qwen.py; see methods.md 5.2, 6.
 
+import { range } from "../native/ranges.js";
 import { mul, sum } from "../ops/index.js";
 import { tensorScope } from "../tensor/scope.js";
 import { tensor, type Tensor } from "../tensor/tensor.js";
@@ -63,7 +64,7 @@ export class DirectAlign implements Method {
       using scope = tensorScope();
       void scope;
       const indices = batch.samples.map((s) => parts.drawIndex(batch, s, low, high, i));
-      yield this.#term(batch, clean, noise, indices);
+      yield range("denoise", () => this.#term(batch, clean, noise, indices));
     }
   }
 

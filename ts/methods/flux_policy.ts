@@ -4,6 +4,7 @@ import { isRecording } from "../autograd/tape.js";
 import type { Flux } from "../models/flux/model.js";
 import { FluxAhead } from "../models/flux/modulation.js";
 import { fluxIds, fluxRope, type RopeTable } from "../models/flux/positions.js";
+import { range } from "../native/ranges.js";
 import { timestepInput, type TimestepRounding } from "../sampler/timestep.js";
 import { release } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -43,16 +44,17 @@ export class FluxPolicy implements Policy {
   ): Tensor {
     const { timesteps, recompute = false } = this.options;
     const ahead = this.#aheadOf(sigmas, features, guidance);
-    const velocity = this.model.forward(
-      {
-        img: latents,
-        txt: features.txt,
-        pooled: features.pooled,
-        sigma: sigmas.map((sigma) => timestepInput(sigma, timesteps)),
-        guidance: this.model.config.guidance ? sigmas.map(() => guidance) : undefined,
-        pe: this.#ropeOf(features.txt.dim(1)),
-      },
-      { recompute, roundTimestep: this.#rounding, ahead },
+    const inputs = {
+      img: latents,
+      txt: features.txt,
+      pooled: features.pooled,
+      sigma: sigmas.map((sigma) => timestepInput(sigma, timesteps)),
+      guidance: this.model.config.guidance ? sigmas.map(() => guidance) : undefined,
+      pe: this.#ropeOf(features.txt.dim(1)),
+    };
+    const roundTimestep = this.#rounding;
+    const velocity = range("transformer", () =>
+      this.model.forward(inputs, { recompute, roundTimestep, ahead }),
     );
     this.passes.forwards += sigmas.length;
     if (velocity.requiresGrad) this.passes.backwards += sigmas.length;
@@ -140,6 +142,7 @@ export class AutoencoderDecoder implements LatentDecoder {
   }
 
   decode(latent: Tensor): Tensor {
-    return this.model.decode(latent, { recompute: this.options.recompute ?? false });
+    const { recompute = false } = this.options;
+    return range("vae decode", () => this.model.decode(latent, { recompute }));
   }
 }

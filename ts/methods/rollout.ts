@@ -4,6 +4,7 @@
 //   estimate  clean = x_sigma - sigma v(x_sigma, sigma)     (the step to 0)
 
 import { SrpoError } from "../native/error.js";
+import { range } from "../native/ranges.js";
 import { combine } from "../ops/index.js";
 import { denoise, type DenoiseOptions, type VelocityAt } from "../sampler/denoise.js";
 import { shiftedSigmas } from "../sampler/schedule.js";
@@ -55,7 +56,9 @@ export function rollout(
   noise: Tensor,
   { steps, guidance, shift }: RolloutOptions,
 ): Promise<Tensor> {
-  return policySteps(policy, batch, noise, { sigmas: shiftedSigmas(steps, shift), guidance });
+  return range("rollout", () =>
+    policySteps(policy, batch, noise, { sigmas: shiftedSigmas(steps, shift), guidance }),
+  );
 }
 
 /**

@@ -10,6 +10,7 @@
 // Source of what the paper leaves open: Tencent-Hunyuan/SRPO, fastvideo/SRPO.py.
 
 import { noGrad } from "../autograd/tape.js";
+import { range } from "../native/ranges.js";
 import { concat, hinge } from "../ops/index.js";
 import { linspace } from "../sampler/float32.js";
 import { tensorScope } from "../tensor/scope.js";
@@ -100,7 +101,7 @@ export class Srpo implements Method {
     for (const group of groups) {
       using scope = tensorScope();
       void scope;
-      yield this.#term(group, batch, clean, noise, indices);
+      yield range(group.join("+"), () => this.#term(group, batch, clean, noise, indices));
     }
   }
 

@@ -3,6 +3,7 @@ import { loadTwoTower } from "../models/pipeline/load.js";
 import type { TwoTower } from "../models/clip/two_tower.js";
 import { tokenRows } from "../models/token_ids.js";
 import type { ParameterSetOptions } from "../nn/parameter_set.js";
+import { range } from "../native/ranges.js";
 import { concat, relativeReward } from "../ops/index.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -46,8 +47,10 @@ export class TwoTowerReward {
 
   /** Normalised text features [B, E]. */
   textFeatures(prompts: readonly string[]): Tensor {
-    const rows = prompts.map((prompt) => this.#textFeature(prompt));
-    return noGrad(() => concat(rows, 0));
+    return range("reward's texts", () => {
+      const rows = prompts.map((prompt) => this.#textFeature(prompt));
+      return noGrad(() => concat(rows, 0));
+    });
   }
 
   #textFeature(prompt: string): Tensor {
@@ -78,13 +81,15 @@ export class TwoTowerReward {
    * @returns [B], float32
    */
   score(image: Tensor, wanted: Tensor, unwanted: Tensor, k: readonly number[]): Tensor {
-    const pooled = this.tower.encodeImage(this.tower.preprocess(image));
-    return relativeReward(pooled, this.tower.imageProjection, {
-      positive: wanted,
-      negative: unwanted,
-      k,
-      scale: this.scale,
-    }).reward;
+    return range("reward", () => {
+      const pooled = this.tower.encodeImage(this.tower.preprocess(image));
+      return relativeReward(pooled, this.tower.imageProjection, {
+        positive: wanted,
+        negative: unwanted,
+        k,
+        scale: this.scale,
+      }).reward;
+    });
   }
 
   dispose(): void {

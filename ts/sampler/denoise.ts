@@ -1,4 +1,5 @@
 import { noGrad } from "../autograd/tape.js";
+import { range } from "../native/ranges.js";
 import { combine } from "../ops/index.js";
 import { synchronize } from "../tensor/device.js";
 import { tensorScope } from "../tensor/scope.js";
@@ -40,11 +41,12 @@ export async function denoise(
   let x = noise;
   let pending: Promise<void> = Promise.resolve();
   for (let i = 0; i + 1 < sigmas.length; ++i) {
-    const next = noGrad(() => {
+    const step = (): Tensor => {
       using scope = tensorScope();
       const [from, to] = [sigmas[i]!, sigmas[i + 1]!];
       return scope.keep(eulerStep(x, velocity(x, from), from, to));
-    });
+    };
+    const next = noGrad(() => range(`step ${i + 1}`, step));
     if (x !== noise) x.dispose();
     x = next;
     onStep?.(i + 1, x);

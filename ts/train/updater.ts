@@ -1,6 +1,7 @@
 import { backward } from "../autograd/backward.js";
 import type { Batch, Method, PromptFeatures } from "../methods/method.js";
 import { SrpoError } from "../native/error.js";
+import { range } from "../native/ranges.js";
 import type { AdamW } from "../optim/adamw.js";
 import type { Ema } from "../optim/ema.js";
 import { schedule, type Schedule } from "../optim/schedule.js";
@@ -47,7 +48,11 @@ export class Updater {
    * @returns what metrics.jsonl has of it, of its last pass
    * @throws SrpoError ERR_NOT_FINITE if the gradient is not finite; the weights have not moved then
    */
-  async run(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
+  run(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
+    return range(`update ${step}`, () => this.#update(step, onPrompts));
+  }
+
+  async #update(step: number, onPrompts?: (done: number) => void): Promise<Record<string, number>> {
     using scope = tensorScope();
     void scope;
     const { method } = this;
@@ -72,21 +77,23 @@ export class Updater {
     void scope;
     const logged = await this.#accumulate(step, pass, onPrompts);
     const began = performance.now();
-    this.parts.sharding.reduceGradients();
+    range("reduce gradients", () => this.parts.sharding.reduceGradients());
     await synchronize(this.setup.trained.device);
     const waited = (performance.now() - began) / 1000;
-    const norm = this.parts.sharding.gradNorm();
+    const norm = range("gradient norm", () => this.parts.sharding.gradNorm());
     const found = await norm.item();
     if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
     const { maxGradNorm } = this.config;
-    this.parts.optimizer.step({
-      lr,
-      gradNorm: norm,
-      maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
-    });
-    this.parts.ema?.update();
-    this.parts.sharding.gatherWeights();
+    range("optimizer", () =>
+      this.parts.optimizer.step({
+        lr,
+        gradNorm: norm,
+        maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
+      }),
+    );
+    range("ema", () => this.parts.ema?.update());
+    range("gather weights", () => this.parts.sharding.gatherWeights());
     await synchronize(this.setup.trained.device);
     const all = await this.parts.ranks.gather({ logged, waited });
     this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
@@ -108,7 +115,7 @@ export class Updater {
       void inner;
       const batch = await this.#batch(step, pass, samples);
       for await (const term of this.method.terms(batch)) {
-        backward(term.loss);
+        range("backward", () => backward(term.loss));
         logged.add(term, { prompts: samples.length, share: batch.share });
         // One term's work in the queue at a time: its memory is what the next one takes.
         await synchronize(parameters.device);
@@ -153,7 +160,7 @@ export class Updater {
   async #batch(step: number, pass: number, samples: readonly number[]): Promise<Batch> {
     const { data, clean } = this.setup;
     const places = samples.map((sample) => ((step - 1) * this.config.batch + sample) % data.size);
-    const features: PromptFeatures = await data.features(places);
+    const features: PromptFeatures = await range("texts", () => data.features(places));
     return {
       step,
       pass,

@@ -59,9 +59,10 @@ export class Autoencoder {
       const isLast = level === channels.length - 1;
       for (let j = 0; j < config.resnets; ++j) {
         const beforeNorm = isLast || j < config.resnets - 1;
-        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t, { beforeNorm }), x);
+        const block = `${name}.block.${j}`;
+        x = run((t) => resnet(w, block, groups, t, { beforeNorm }), x, block);
       }
-      if (!isLast) x = run((t) => downsample(w, name, groups, t), x);
+      if (!isLast) x = run((t) => downsample(w, name, groups, t), x, `${name}.downsample`);
       options.trace?.(`down.${level}`, x[0]);
     });
     x = this.#middle("encoder", x, run, options);
@@ -99,9 +100,10 @@ export class Autoencoder {
       const name = `decoder.up.${level}`;
       for (let j = 0; j <= config.resnets; ++j) {
         const beforeNorm = level === 0 || j < config.resnets;
-        x = run((t) => resnet(w, `${name}.block.${j}`, groups, t, { beforeNorm }), x);
+        const block = `${name}.block.${j}`;
+        x = run((t) => resnet(w, block, groups, t, { beforeNorm }), x, block);
       }
-      if (level > 0) x = run((t) => upsample(w, name, groups, t), x);
+      if (level > 0) x = run((t) => upsample(w, name, groups, t), x, `${name}.upsample`);
       options.trace?.(`up.${channels.length - 1 - level}`, x[0]);
     }
     return head(w, "decoder", groups, x);
@@ -110,18 +112,19 @@ export class Autoencoder {
   #middle(
     part: AutoencoderPart,
     x: Pixels,
-    run: (layer: (x: Pixels) => Pixels, x: Pixels) => Pixels,
+    run: (layer: (x: Pixels) => Pixels, x: Pixels, name: string) => Pixels,
     { trace }: AutoencoderOptions,
   ): Pixels {
     const { groups } = this.config;
     const name = `${part}.mid`;
     const w = this.parameters;
     const beforeNorm = true;
-    const first = run((t) => resnet(w, `${name}.block_1`, groups, t, { beforeNorm }), x);
+    const [block1, block2, attn] = [`${name}.block_1`, `${name}.block_2`, `${name}.attn_1`];
+    const first = run((t) => resnet(w, block1, groups, t, { beforeNorm }), x, block1);
     trace?.("mid_resnet0", first[0]);
-    const seen = run((t) => [pixelAttention(w, `${name}.attn_1`, groups, t)], first);
+    const seen = run((t) => [pixelAttention(w, attn, groups, t)], first, attn);
     trace?.("mid_attn", seen[0]);
-    const last = run((t) => resnet(w, `${name}.block_2`, groups, t, { beforeNorm }), seen);
+    const last = run((t) => resnet(w, block2, groups, t, { beforeNorm }), seen, block2);
     trace?.("mid_block", last[0]);
     return last;
   }
@@ -131,10 +134,11 @@ export class Autoencoder {
       recompute: recompute && trace === undefined,
       trainable: this.parameters.trainable,
     };
-    return (layer: (x: Pixels) => Pixels, x: Pixels): Pixels => {
+    return (layer: (x: Pixels) => Pixels, x: Pixels, name: string): Pixels => {
       const spent = trace === undefined ? present(x) : [];
       const [y, statistics] = runBlock((t, ofT) => present(layer([t, ofT])), present(x), {
         ...settings,
+        name,
         spent,
       });
       return [y!, statistics];

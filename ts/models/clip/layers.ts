@@ -42,7 +42,7 @@ export function tower(
       preNormBlock(w, blockNames(`${name}resblocks.${i}`), { ...config, mask }, t!),
     ];
     const spent = trace === undefined ? [x] : [];
-    [x] = runBlock(run, [x], { ...settings, spent }) as [Tensor];
+    [x] = runBlock(run, [x], { ...settings, name: `${name}resblocks.${i}`, spent }) as [Tensor];
     trace?.(`hidden.${i + 1}`, x);
   }
   return x;

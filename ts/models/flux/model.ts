@@ -85,7 +85,8 @@ export class Flux {
       const block = (...[a, b, act]: Tensor[]) =>
         doubleBlock(w, config, i, pe, [a!, b!], from(act));
       const spent = trace === undefined ? [img, txt].filter((t) => t !== ahead?.txt) : [];
-      const [nextImg, nextTxt] = runBlock(block, [img, txt, ...acts], { ...settings, spent });
+      const options = { ...settings, name: `double_blocks.${i}`, spent };
+      const [nextImg, nextTxt] = runBlock(block, [img, txt, ...acts], options);
       [img, txt] = [nextImg!, nextTxt!];
       trace?.(`double.${i}.img`, img);
       trace?.(`double.${i}.txt`, txt);
@@ -94,7 +95,8 @@ export class Flux {
     for (let i = 0; i < config.depthSingleBlocks; ++i) {
       const block = (...[a, act]: Tensor[]) => [singleBlock(w, config, i, pe, a!, from(act))];
       const spent = trace === undefined ? [x] : [];
-      [x] = runBlock(block, [x, ...acts], { ...settings, spent }) as [Tensor];
+      const options = { ...settings, name: `single_blocks.${i}`, spent };
+      [x] = runBlock(block, [x, ...acts], options) as [Tensor];
       trace?.(`single.${i}`, x);
     }
     return finalLayer(w, imageTokens(x, textLength), from(acts[0]), trace);

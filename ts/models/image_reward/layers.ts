@@ -46,7 +46,7 @@ export function imageTokens(
   const settings = { recompute: recompute && trace === undefined, trainable: w.trainable };
   for (let i = 0; i < config.layers; ++i) {
     const run = (t?: Tensor) => [preNormBlock(w, visionBlock(i), { ...config, act }, t!)];
-    [x] = runBlock(run, [x], { ...settings, spent: [x] }) as [Tensor];
+    [x] = runBlock(run, [x], { ...settings, name: `vision.${i}`, spent: [x] }) as [Tensor];
   }
   const y = layerNormLayer(w, `${vision}.norm`, x, config.eps);
   trace?.("image_tokens", y);
@@ -136,7 +136,7 @@ export function textHidden(
     const run = (...[t, seen]: Tensor[]) => [
       textBlock(w, `${text}.encoder.layer.${i}`, config, t!, seen!, keyMask),
     ];
-    [x] = runBlock(run, [x, image], { ...settings, spent: [x] }) as [Tensor];
+    [x] = runBlock(run, [x, image], { ...settings, name: `text.${i}`, spent: [x] }) as [Tensor];
   }
   trace?.("text_hidden", x);
   return x;

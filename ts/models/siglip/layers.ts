@@ -40,7 +40,7 @@ export function siglipTokensOf(
   const settings = { recompute: recompute && trace === undefined, trainable: w.trainable };
   for (let i = 0; i < config.layers; ++i) {
     const run = (t?: Tensor) => [preNormBlock(w, blockNames(i), { ...config, act }, t!)];
-    [x] = runBlock(run, [x], { ...settings, spent: [x] }) as [Tensor];
+    [x] = runBlock(run, [x], { ...settings, name: `vision.${i}`, spent: [x] }) as [Tensor];
   }
   const y = layerNormLayer(w, "post_layernorm", x, config.eps);
   trace?.("last_hidden_state", y);

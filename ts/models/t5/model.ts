@@ -56,6 +56,7 @@ export class T5Encoder {
       [x] = runBlock(run, [x, bias], {
         recompute: recompute && trace === undefined,
         trainable: w.trainable,
+        name: `encoder.block.${i}`,
         spent,
       }) as [Tensor];
     }
