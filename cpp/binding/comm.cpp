@@ -14,6 +14,7 @@
 #include "cpp/binding/wait.h"
 #include "cpp/comm/communicator.h"
 #include "cpp/comm/mpi.h"
+#include "cpp/comm/nccl.h"
 #include "cpp/core/check.h"
 
 namespace srpo::binding {
@@ -79,6 +80,78 @@ Napi::Value comm_open_mpi(const Napi::CallbackInfo& info) {
   backend_of(device);
   return comm_handle(info.Env(),
                      std::make_shared<Communicator>(device, comm::open_mpi(args.text(0, "path"))));
+}
+
+// ncclVersion(path) -> "2.30.7, libnccl.so.2"
+Napi::Value nccl_version(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "nccl");
+  return Napi::String::New(info.Env(), comm::nccl_version(args.text(0, "path")));
+}
+
+// ncclId(path) -> Uint8Array of 128 bytes
+Napi::Value nccl_id(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "nccl");
+  const comm::NcclId id = comm::nccl_id(args.text(0, "path"));
+  auto bytes = Napi::Uint8Array::New(info.Env(), id.size());
+  std::copy(id.begin(), id.end(), bytes.Data());
+  return bytes;
+}
+
+/// Meets the others on a thread of its own: it takes until the last has come.
+class NcclMeeting : public Napi::AsyncWorker {
+ public:
+  NcclMeeting(Napi::Env env, std::string path, Device device, int rank, int size, comm::NcclId id)
+      : AsyncWorker(env),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        path_(std::move(path)),
+        device_(device),
+        rank_(rank),
+        size_(size),
+        id_(id) {}
+  Napi::Value promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      engine_ = comm::open_nccl(path_, device_, rank_, size_, id_);
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  }
+  void OnOK() override {
+    if (failure_)
+      deferred_.Reject(js_error(Env(), failure_).Value());
+    else
+      deferred_.Resolve(comm_handle(Env(), std::make_shared<Communicator>(device_, engine_)));
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::string path_;
+  Device device_;
+  int rank_, size_;
+  comm::NcclId id_;
+  std::shared_ptr<comm::Engine> engine_;
+  std::exception_ptr failure_;
+};
+
+// commOpenNccl(path, device, rank, size, id) -> Promise<communicator>
+Napi::Value comm_open_nccl(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "communicator");
+  const Device device = args.device(1, "device");
+  backend_of(device);
+  const auto [data, bytes] = args.bytes(4, "id");
+  comm::NcclId id;
+  if (bytes != id.size())
+    refuse("ERR_RANGE", "communicator", "id", std::to_string(id.size()) + " bytes",
+           std::to_string(bytes));
+  std::copy_n(static_cast<const char*>(data), bytes, id.begin());
+  auto* meeting = new NcclMeeting(info.Env(), args.text(0, "path"), device,
+                                  static_cast<int>(args.integer(2, "rank")),
+                                  static_cast<int>(args.integer(3, "size")), id);
+  const Napi::Value promise = meeting->promise();
+  meeting->Queue();
+  return promise;
 }
 
 // commAllReduce(communicator, t, max)
@@ -173,6 +246,9 @@ void register_comm(Napi::Env env, Napi::Object exports) {
   define<mpi_version>(env, exports, "mpiVersion");
   define<mpi_share>(env, exports, "mpiShare");
   define<comm_open_mpi>(env, exports, "commOpenMpi");
+  define<nccl_version>(env, exports, "ncclVersion");
+  define<nccl_id>(env, exports, "ncclId");
+  define<comm_open_nccl>(env, exports, "commOpenNccl");
   define<comm_all_reduce>(env, exports, "commAllReduce");
   define<comm_reduce_scatter>(env, exports, "commReduceScatter");
   define<comm_all_gather>(env, exports, "commAllGather");

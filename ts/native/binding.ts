@@ -550,6 +550,16 @@ export interface Binding {
   /** Root's bytes to all, at once, before anything is enqueued. */
   mpiShare(bytes: Uint8Array, root: number): void;
   commOpenMpi(path: string, device: string): CommHandle;
+  /** Opens libnccl at `path`, or where the loader finds it if that is empty. */
+  ncclVersion(path: string): string;
+  ncclId(path: string): Uint8Array;
+  commOpenNccl(
+    path: string,
+    device: string,
+    rank: number,
+    size: number,
+    id: Uint8Array,
+  ): Promise<CommHandle>;
   commAllReduce(communicator: CommHandle, t: Handle, max: boolean): void;
   commReduceScatter(communicator: CommHandle, input: Handle, output: Handle): void;
   commAllGather(communicator: CommHandle, input: Handle, output: Handle): void;

@@ -11,23 +11,25 @@ export class NativeCommunicator implements Communicator {
   readonly size: number;
   #handle: CommHandle;
   #device: Device;
-  #watch: Watch | undefined;
+  #watch: Watch;
   #closed = false;
   #gone = false;
   #step = 0;
 
-  constructor(handle: CommHandle, { rank, size }: { rank: number; size: number }, device: Device) {
+  /** @param watch - who is told where this rank is, and when it leaves */
+  constructor(
+    handle: CommHandle,
+    { rank, size }: { rank: number; size: number },
+    device: Device,
+    watch: Watch,
+  ) {
     this.rank = rank;
     this.size = size;
     this.#handle = handle;
     this.#device = device;
+    this.#watch = watch;
     process.on("exit", this.#onExit);
     process.on("uncaughtExceptionMonitor", this.#onError);
-  }
-
-  /** Who is told where this rank is, and when it leaves. */
-  watchedBy(watch: Watch): void {
-    this.#watch = watch;
   }
 
   // Node would say it after the others have left.
@@ -39,7 +41,7 @@ export class NativeCommunicator implements Communicator {
   // that leaves without a word to MPI is what makes mpirun end the others.
   readonly #onExit = (code: number): void => {
     if (code === 0) return;
-    this.#watch?.failed(code);
+    this.#watch.failed(code);
     native.leaveAtOnce(code);
   };
 
@@ -72,7 +74,7 @@ export class NativeCommunicator implements Communicator {
   }
   atStep(step: number): void {
     this.#step = step;
-    this.#watch?.moved();
+    this.#watch.moved();
   }
   stats(): CommunicatorStats {
     const { submitted, bytes, seconds } = this.progress;
@@ -84,7 +86,7 @@ export class NativeCommunicator implements Communicator {
     this.#closed = true;
     await synchronize(this.#device);
     await this.barrier();
-    await this.#watch?.leave();
+    await this.#watch.leave();
     this.#gone = true;
     native.commClose(this.#handle);
     process.off("exit", this.#onExit);

@@ -2,14 +2,19 @@ import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import type { Device } from "../tensor/device.js";
 import type { Communicator } from "./communicator.js";
-import { meetByMpi, type Link } from "./meet.js";
-import { beginMpi, mpiPath } from "./mpi.js";
+import { meetByEnvironment, meetByMpi, type Link } from "./meet.js";
+import { beginMpi, hasMpi, mpiPath } from "./mpi.js";
+import { newNcclId, openNccl } from "./nccl.js";
 import { NativeCommunicator } from "./native_communicator.js";
 import type { RankPlace } from "./place.js";
 import { soloCommunicator } from "./solo.js";
 import { defaultTimeoutSeconds, watchMaster, watchRanks, type Watch, type Where } from "./watch.js";
 
+export type Engine = "nccl" | "mpi";
+
 export interface OpenOptions {
+  /** Default: NCCL for cuda, MPI for cpu and emulated. If it is named, one rank alone uses it too. */
+  engine?: Engine;
   /** How long a rank may be silent before it counts as stopped; default SRPO_RANK_TIMEOUT, or 60. */
   timeoutSeconds?: number;
   /** How long the ranks may take to meet; default 120. */
@@ -49,24 +54,51 @@ export async function openCommunicator(
   device: Device,
   options: OpenOptions = {},
 ): Promise<Communicator> {
-  if (place.size === 1) return soloCommunicator();
+  const engine = options.engine ?? (device.startsWith("cuda") ? "nccl" : "mpi");
+  if (place.size === 1 && options.engine === undefined) return soloCommunicator();
+  // By its library's absence first: before anybody is met.
+  const id = engine === "nccl" && place.rank === 0 ? newNcclId() : undefined;
   const connectMs = 1000 * (options.connectSeconds ?? 120);
   const timeoutSeconds = options.timeoutSeconds ?? timeoutOf(process.env);
-  beginMpi(place);
-  const [link, met] = await meetByMpi(place, connectMs);
-  const handle = native.commOpenMpi(mpiPath, device);
-  const communicator = new NativeCommunicator(handle, place, device);
+  const [link, met] = await meet(place, engine, connectMs);
+  let communicator: NativeCommunicator | undefined;
   const watch = startWatch(link, {
     place: met,
     timeoutSeconds,
-    where: () => communicator.where,
+    where: () =>
+      communicator?.where ?? { step: 0, collective: "the meeting", count: 0, seconds: 0 },
     onLost: (message) => {
       options.onLost?.(message);
       leaveLost(message);
     },
   });
-  communicator.watchedBy(watch);
+  const handle =
+    engine === "mpi"
+      ? native.commOpenMpi(mpiPath, device)
+      : await openNccl(place, device, await shareId(link, id));
+  communicator = new NativeCommunicator(handle, place, device, watch);
   return communicator;
+}
+
+/** MPI tells the ranks where to meet if it started them; else the launcher's variables do. */
+async function meet(
+  place: RankPlace,
+  engine: Engine,
+  connectMs: number,
+): Promise<[Link, RankPlace]> {
+  const byMpi = ["openmpi", "mpich"].includes(place.launcher) || place.master.port === 0;
+  if (engine === "mpi" || (byMpi && hasMpi())) {
+    beginMpi(place);
+    return meetByMpi(place, connectMs);
+  }
+  return [await meetByEnvironment(place, process.env, connectMs), place];
+}
+
+/** Rank 0's id for NCCL, told to all through the store. */
+async function shareId(link: Link, id: string | undefined): Promise<string> {
+  if ("client" in link) return link.client.wait("nccl id");
+  link.server.set("nccl id", id!);
+  return id!;
 }
 
 function startWatch(

@@ -1,0 +1,140 @@
+// NCCL without a GPU: how its library is found or refused, the calls that are made of it (a stand-in over shared
+// memory, built here), and the ranks' meeting by a launcher's variables. The real library's symbols are checked
+// where SRPO_NCCL names one.
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { suite } from "uvu";
+import { packageRoot } from "../../ts/native/load.js";
+import { child } from "../support/mpirun.js";
+
+const tests = suite("NCCL");
+const test = (name: string, there: boolean, fn: () => Promise<void> | void) => {
+  if (there) tests(name, fn);
+  else tests.skip(name, () => {});
+};
+const folder = mkdtempSync(path.join(os.tmpdir(), "srpo-nccl-"));
+const double = path.join(folder, "libnccl.so.2");
+spawnSync("cc", [
+  "-shared",
+  "-fPIC",
+  "-O1",
+  "-fvisibility=hidden",
+  "-o",
+  double,
+  path.join(packageRoot, "test/ranks/nccl_double.c"),
+  "-lrt",
+]);
+const hasDouble = existsSync(double);
+
+/** What a process of its own says: a library is opened once. */
+function say(code: string, env: Record<string, string>): string {
+  const module = path.join(packageRoot, "dist/ts/ranks/nccl.js");
+  const script = `const nccl = await import(${JSON.stringify(module)});
+    try { process.stdout.write(${code}); } catch (error) { process.stdout.write(error.code + " " + error.message); }`;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
+  assert.equal(ended.status, 0, ended.stderr);
+  return ended.stdout;
+}
+const version = "nccl.ncclVersion()";
+
+tests("a library that is not there: what was tried and what to do", () => {
+  assert.match(
+    say(version, { SRPO_NCCL: "/nowhere/libnccl.so.2" }),
+    /^ERR_NCCL nccl: \/nowhere\/libnccl.so.2 does not open: .*SRPO_NCCL/,
+  );
+});
+
+test("a library that is none, too old, or one that serves", hasDouble, () => {
+  const libc = say(version, { SRPO_NCCL: "libc.so.6" });
+  assert.equal(libc, "ERR_NCCL nccl: libc.so.6 has no ncclGetVersion");
+  assert.equal(
+    say(version, { SRPO_NCCL: double, NCCL_DOUBLE_VERSION: "2804" }),
+    `ERR_NCCL nccl: expected version 2.14.0 or newer, got 2.8.4 in ${double}`,
+  );
+  assert.equal(say(version, { SRPO_NCCL: double }), `2.20.0, ${double}`);
+});
+
+const real = process.env["SRPO_NCCL"];
+test("the real library has all that is called, and makes an id", real !== undefined, () => {
+  assert.match(say(version, {}), /^2\.\d+\.\d+, /);
+  assert.equal(Buffer.from(say("nccl.newNcclId()", {}), "base64").length, 128);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Ranks with torchrun's variables. */
+async function torchrun(size: number) {
+  const port = await freePort();
+  const ranks = Array.from({ length: size }, async (_, rank) => {
+    const [program, ...args] = child("ranks/collectives_child", "cpu", "nccl");
+    const ended = spawn(program!, args, {
+      env: {
+        ...process.env,
+        SRPO_NCCL: double,
+        SRPO_TOKEN: "the token",
+        RANK: `${rank}`,
+        WORLD_SIZE: `${size}`,
+        LOCAL_RANK: `${rank}`,
+        LOCAL_WORLD_SIZE: `${size}`,
+        MASTER_ADDR: "127.0.0.1",
+        MASTER_PORT: `${port}`,
+        NCCL_DOUBLE_SAYS: "1",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 60_000,
+      killSignal: "SIGKILL",
+    });
+    const said = { stdout: "", stderr: "" };
+    ended.stdout.on("data", (text) => (said.stdout += String(text)));
+    ended.stderr.on("data", (text) => (said.stderr += String(text)));
+    const code = await new Promise((resolve) => ended.once("close", resolve));
+    return { code, ...said };
+  });
+  return Promise.all(ranks);
+}
+
+for (const size of [1, 2, 3])
+  test(
+    `${size} ranks by torchrun's variables: every collective, then a farewell`,
+    hasDouble,
+    async () => {
+      for (const [rank, { code, stdout, stderr }] of (await torchrun(size)).entries()) {
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, new RegExp(`rank ${rank} of ${size} is right`));
+        const said = stderr.split("\n").filter((line) => line.startsWith("double"));
+        assert.equal(said[0], `double init ${rank} ${size}`);
+        assert.deepEqual(said.slice(-2), [
+          `double finalize ${rank} ${size}`,
+          `double destroy ${rank} ${size}`,
+        ]);
+        // Bfloat16 is summed as float32 (7), integers as int32 (2), bytes are gathered (1).
+        const calls = new Set(
+          said.slice(1, -2).map((line) => line.split(" ").slice(1, 3).join(" ")),
+        );
+        assert.deepEqual([...calls].toSorted(), [
+          "allGather 1",
+          "allReduce 2",
+          "allReduce 7",
+          "broadcast 1",
+          "reduceScatter 2",
+          "reduceScatter 7",
+        ]);
+      }
+    },
+  );
+
+tests.after(() => rmSync(folder, { recursive: true, force: true }));
+tests.run();
