@@ -275,6 +275,7 @@ void attention_forward(const AttentionForward& op, Stream& stream) {
 }
 
 void attention_backward(const AttentionBackward& op, Stream& stream) {
+  if (attention_backward_sm90(op, stream)) return;
   const auto [B, N, Lq, Dh] = op.q.sizes<4>();
   const int64_t Lk = op.k.dim(2), rows = B * N * Lq;
   const int64_t query_tiles = ceil_div(Lq, kTile), key_tiles = ceil_div(Lk, kTile);

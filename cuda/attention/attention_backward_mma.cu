@@ -25,7 +25,6 @@ constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kOwn = kWarps * 16;  // rows of a block
 constexpr int kOther = 32;         // rows of a tile of the other side
-constexpr float kLog2E = 1.442695041f;
 
 template <int Dh>
 struct Shared {

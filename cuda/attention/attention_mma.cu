@@ -28,7 +28,6 @@ constexpr int kRowTiles = 2;                     // of 16 queries, of a warp
 constexpr int kWarpQueries = kRowTiles * 16;     // 32
 constexpr int kQueries = kWarps * kWarpQueries;  // 128
 constexpr int kStages = 2;
-constexpr float kLog2E = 1.442695041f, kLn2 = 0.6931471806f;
 
 template <int Dh, int kKeys>
 struct Shared {

@@ -90,11 +90,6 @@ SRPO_DEVICE void pass_turn(int group) {
   barrier_arrive(2 - group, kGroups * kGroup);
 }
 
-/// One arrival a warp, when its part of the products has ended.
-SRPO_DEVICE void release(Mbarrier& empty) {
-  if (lane() == 0) mbarrier_arrive(empty);
-}
-
 SRPO_DEVICE void hide_from(float (&s)[kKeys / 2], int keys) {
 #pragma unroll
   for (int j = 0; j < kKeys / 2; ++j)

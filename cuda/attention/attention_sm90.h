@@ -8,4 +8,8 @@ namespace srpo::cuda {
 /// Runs the op if it is such, with a positive scale and all tensors aligned to 16 bytes; false if not.
 bool attention_forward_sm90(const AttentionForward& op, Stream& stream);
 
+/// The same backward, with a scale of either sign; not for so many keys that the tiles of a head outnumber the
+/// card's multiprocessors.
+bool attention_backward_sm90(const AttentionBackward& op, Stream& stream);
+
 }  // namespace srpo::cuda

@@ -95,4 +95,9 @@ SRPO_DEVICE void put_heads(HeadTile<kGroupRows>& to, const float (&o)[kGroupSums
   }
 }
 
+/// One arrival a warp, where its products have ended or what it wrote is there.
+SRPO_DEVICE void release(Mbarrier& barrier) {
+  if (lane() == 0) mbarrier_arrive(barrier);
+}
+
 }  // namespace srpo::cuda::attention

@@ -2,12 +2,11 @@
 // product a thread, of each a quarter, the lanes of a row being four neighbours. In base 2, with the scale
 // folded in: 2^(s f - m f), f = scale log2 e, m the highest product so far.
 #pragma once
+#include "cuda/attention/scores.cuh"
 #include "cuda/common/math.cuh"
 #include "cuda/common/warp.cuh"
 
 namespace srpo::cuda::attention {
-
-constexpr float kLog2E = 1.442695041f, kLn2 = 0.6931471806f;
 
 struct RowSoftmax {
   float factor;                            // f, positive

@@ -8,6 +8,8 @@
 
 namespace srpo::cuda::attention {
 
+constexpr float kLog2E = 1.442695041f, kLn2 = 0.6931471806f;  // between exponentials of e and of 2
+
 template <typename T>
 struct Scores {
   const float* bias;        // [N, Lq, Lk], or null

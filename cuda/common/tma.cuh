@@ -83,6 +83,12 @@ SRPO_DEVICE void bulk_load(void* shared, const void* global, int bytes, Mbarrier
       : "memory");
 }
 
+SRPO_DEVICE void bulk_store(void* global, const void* shared, int bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(global),
+               "r"(shared_address(shared)), "r"(bytes)
+               : "memory");
+}
+
 SRPO_DEVICE void bulk_add(float* global, const float* shared, int bytes) {
   asm volatile(
       "cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(global),
@@ -140,6 +146,9 @@ SRPO_DEVICE void tma_prefetch(const TensorMap&) {}
 /// Neighbouring bytes, a multiple of 16, without a map.
 SRPO_DEVICE void bulk_load(void* shared, const void* global, int bytes, Mbarrier& full) {
   emulation::bulk_load(shared, global, bytes, &full);
+}
+SRPO_DEVICE void bulk_store(void* global, const void* shared, int bytes) {
+  emulation::bulk_store(global, shared, bytes);
 }
 SRPO_DEVICE void bulk_add(float* global, const float* shared, int bytes) {
   emulation::bulk_add(global, shared, bytes);

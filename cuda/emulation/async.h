@@ -43,6 +43,7 @@ void tma_load(void* shared, const TensorMap& map, void* full, int rank, const in
               unsigned blocks);
 void tma_store(const TensorMap& map, const void* shared, int rank, const int* at, bool adds);
 void bulk_load(void* shared, const void* global, int bytes, void* full);
+void bulk_store(void* global, const void* shared, int bytes);
 void bulk_add(float* global, const float* shared, int bytes);
 void bulk_commit();
 void bulk_wait(int groups);

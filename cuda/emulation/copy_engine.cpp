@@ -103,6 +103,14 @@ TensorMap line(void* data, int bytes, DType dtype) {
   return map;
 }
 
+void store_line(const TensorMap& map, const void* shared, int bytes, bool adds, const char* what) {
+  if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(map.data) % 16 != 0)
+    fail(std::string(what) + ": expected whole, aligned 16 bytes");
+  const unsigned offset = shared_offset(shared, static_cast<size_t>(bytes), what);
+  async_work().stores.all.back().push_back(
+      {map, {}, static_cast<const unsigned char*>(shared), offset, adds});
+}
+
 void load(Block& block, const TensorMap& map, const int* at, unsigned to, unsigned full) {
   auto* work = new Load{&block, map, {}, to, full, 0};
   work->bytes = elements_of(map) * static_cast<int64_t>(size_of(map.dtype));
@@ -146,15 +154,12 @@ void tma_store(const TensorMap& map, const void* shared, int rank, const int* at
   async_work().stores.all.back().push_back(store);
 }
 
+void bulk_store(void* global, const void* shared, int bytes) {
+  store_line(line(global, bytes, DType::kFloat32), shared, bytes, false, "bulk_store");
+}
+
 void bulk_add(float* global, const float* shared, int bytes) {
-  if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
-    fail("bulk_add: expected whole, aligned 16 bytes");
-  const unsigned offset = shared_offset(shared, static_cast<size_t>(bytes), "bulk_add");
-  async_work().stores.all.back().push_back({line(global, bytes, DType::kFloat32),
-                                            {},
-                                            reinterpret_cast<const unsigned char*>(shared),
-                                            offset,
-                                            true});
+  store_line(line(global, bytes, DType::kFloat32), shared, bytes, true, "bulk_add");
 }
 
 void bulk_commit() {

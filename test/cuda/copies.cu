@@ -117,6 +117,7 @@ void stores(Stream& stream) {
     }
 }
 
+template <bool kAdds>
 __global__ void bulk_kernel(float* out, const float* in, int bytes) {
   auto* line = shared_array<float>();
   auto& full = *shared_array<Mbarrier>(kBox);
@@ -126,20 +127,25 @@ __global__ void bulk_kernel(float* out, const float* in, int bytes) {
     mbarrier_arrive_expect(full, bytes);
     bulk_load(line, in, bytes, full);
     mbarrier_wait(full, 0);
-    bulk_add(out, line, bytes);
+    if constexpr (kAdds)
+      bulk_add(out, line, bytes);
+    else
+      bulk_store(out, line, bytes);
     bulk_commit();
     bulk_wait<0>();
   }
 }
 
+template <bool kAdds>
 void bulk(Stream& stream) {
   constexpr int n = 300;
   Buffer<float> in(n), out(n, 1.f);
   for (int i = 0; i < n; ++i) in[i] = number(6, i);
-  launch(bulk_kernel, {.grid = 1, .block = 32, .shared = kBox + 8, .stream = stream}, out.get(),
-         in.get(), n * 4);
+  launch(bulk_kernel<kAdds>, {.grid = 1, .block = 32, .shared = kBox + 8, .stream = stream},
+         out.get(), in.get(), n * 4);
   finish(stream);
-  for (int i = 0; i < n; ++i) expect(out[i] == 1.f + in[i], "element " + std::to_string(i));
+  for (int i = 0; i < n; ++i)
+    expect(out[i] == (kAdds ? 1.f : 0.f) + in[i], "element " + std::to_string(i));
 }
 
 // Each of two blocks loads half of a tile into both.
@@ -196,7 +202,8 @@ void add_copies(std::vector<Case>& cases) {
   cases.push_back({"tma store", stores<float, false>});
   cases.push_back({"tma add, float32", stores<float, true>});
   cases.push_back({"tma add, bfloat16", stores<bfloat16, true>});
-  cases.push_back({"bulk load and add", bulk});
+  cases.push_back({"bulk load and add", bulk<true>});
+  cases.push_back({"bulk load and store", bulk<false>});
   cases.push_back({"multicast", multicast});
 }
 
