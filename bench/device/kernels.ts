@@ -18,11 +18,14 @@ const way = (backward: boolean): string => (backward ? "forward+backward" : "for
 const products = [
   { M: 8192, N: 8192, K: 8192, why: "the ceiling" },
   { M: 2025, N: 9216, K: 3072, why: "image qkv, 720 x 720" },
+  { M: 512, N: 9216, K: 3072, why: "text qkv" },
   { M: 2025, N: 3072, K: 3072, why: "image projection" },
   { M: 2025, N: 12288, K: 3072, act: "gelu-tanh", why: "image MLP up" },
   { M: 2025, N: 3072, K: 12288, why: "image MLP down" },
   { M: 2537, N: 21504, K: 3072, why: "a single block's first" },
   { M: 2537, N: 3072, K: 15360, why: "a single block's second" },
+  { M: 4608, N: 3072, K: 15360, why: "the same, 1024 x 1024" },
+  { M: 27, N: 18432, K: 3072, why: "a block's modulation for a whole rollout" },
 ] as const;
 
 function linears(): BenchCase[] {
