@@ -20,6 +20,16 @@ Napi::Value global_norm(const Napi::CallbackInfo& info) {
   return args.handle(norm);
 }
 
+// factoredNorm(dy, x) -> norm
+Napi::Value factored_norm(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "factoredNorm");
+  const Tensor dy = args.tensor(0, "dy");
+  const Tensor x = args.tensor(1, "x");
+  const Tensor norm = Tensor::empty({1}, DType::kFloat32, dy.device());
+  srpo::factored_norm({.norm = norm, .dy = dy, .x = x}, dy.stream());
+  return args.handle(norm);
+}
+
 // countNonFinite(counter, norm)
 Napi::Value count_non_finite(const Napi::CallbackInfo& info) {
   const Arguments args(info, "countNonFinite");
@@ -72,8 +82,9 @@ std::optional<StochasticRounding> rounding_of(const Arguments& args, size_t firs
 
 // adamwStep(weights, remainder, m, v, mScale, vScale, grad, gradNorm, skipped,
 //   lr, beta1, beta2, eps, weightDecay, maxGradNorm, step,
-//   seed, purpose, offset, momentSeed, momentPurpose, momentOffset)
-// the first three of the last line round bfloat16 weights, the others moments; undefined: not so
+//   seed, purpose, offset, momentSeed, momentPurpose, momentOffset, dy, x, first)
+// seed to offset round bfloat16 weights, momentSeed to momentOffset moments; undefined: not so. The last
+// three are the gradient's factors, where grad is null.
 Napi::Value adamw_step(const Napi::CallbackInfo& info) {
   const Arguments args(info, "adamwStep");
   const Tensor weights = args.tensor(0, "weights");
@@ -82,7 +93,9 @@ Napi::Value adamw_step(const Napi::CallbackInfo& info) {
   const Tensor v = args.tensor(3, "v");
   const Tensor m_scale = args.optional_tensor(4, "mScale");
   const Tensor v_scale = args.optional_tensor(5, "vScale");
-  const Tensor grad = args.tensor(6, "grad");
+  const Tensor grad = args.optional_tensor(6, "grad");
+  const Tensor dy = args.optional_tensor(22, "dy");
+  const Tensor x = args.optional_tensor(23, "x");
   const Tensor grad_norm = args.optional_tensor(7, "gradNorm");
   const Tensor skipped = args.optional_tensor(8, "skipped");
   const AdamwStep op{
@@ -93,6 +106,7 @@ Napi::Value adamw_step(const Napi::CallbackInfo& info) {
       .m_scale = m_scale,
       .v_scale = v_scale,
       .grad = grad,
+      .factors = {.dy = dy, .x = x, .first = args.integer(24, "first")},
       .grad_norm = grad_norm,
       .skipped = skipped,
       .lr = args.number64(9, "lr"),
@@ -129,6 +143,7 @@ Napi::Value ema_update(const Napi::CallbackInfo& info) {
 
 void register_update(Napi::Env env, Napi::Object exports) {
   define<global_norm>(env, exports, "globalNorm");
+  define<factored_norm>(env, exports, "factoredNorm");
   define<count_non_finite>(env, exports, "countNonFinite");
   define<clip>(env, exports, "clip");
   define<split_master>(env, exports, "splitMaster");

@@ -13,12 +13,9 @@
 
 #include "cpp/ops/update/adamw_step.h"
 
-#include "cpp/core/random.h"
 #include "cpp/ops/update/clip.h"
-#include "cpp/ops/update/moments.h"
 #include "cuda/common/math.cuh"
-#include "cuda/common/warp.cuh"
-#include "cuda/update/numbers.cuh"
+#include "cuda/update/adamw_forms.cuh"
 
 namespace srpo::cuda {
 namespace {
@@ -58,111 +55,6 @@ __global__ void adamw_numbers_kernel(Numbers* out, const float* grad_norm, const
   *out = numbers;
 }
 
-/// 16 random bits for each element, named by its place among all parameters (cpp/ops/update/adamw_step.h).
-struct Draws {
-  uint32_t seed[2];
-  uint32_t purpose, step;
-  int64_t offset;
-
-  /// Of elements i .. i + N - 1 of the range; N is 1, or 4 or 8 from a multiple of it on: one draw.
-  template <int N>
-  SRPO_DEVICE void halves(uint32_t (&random)[N], int64_t i, uint32_t sample) const {
-    const int64_t first = offset + i;
-    const random::Words draw = random::philox4x32(
-        {{static_cast<uint32_t>(first / 8), purpose, step, sample}}, seed[0], seed[1]);
-    for (int j = 0; j < N; ++j) {
-      const auto place = static_cast<int>((first + j) % 8);
-      const uint32_t low = place & 2 ? draw.word[1] : draw.word[0];
-      const uint32_t high = place & 2 ? draw.word[3] : draw.word[2];
-      const uint32_t word = place & 4 ? high : low;
-      random[j] = place & 1 ? word >> 16 : word & 0xffffu;
-    }
-  }
-  template <int N>
-  bool packed() const {
-    return offset % N == 0;
-  }
-};
-
-/// N floats as the upper halves of their bits, rounded up or down; what is not finite stays.
-template <int N>
-SRPO_DEVICE void store_rounded(uint16_t* to, const float (&from)[N], const uint32_t (&random)[N]) {
-  Pack<uint16_t, N> upper;
-  for (int j = 0; j < N; ++j) {
-    const uint32_t bits = bits_as<uint32_t>(from[j]);
-    const bool finite = (bits & 0x7f800000u) != 0x7f800000u;
-    upper.value[j] = static_cast<uint16_t>((finite ? bits + random[j] : bits) >> 16);
-  }
-  *reinterpret_cast<Pack<uint16_t, N>*>(to) = upper;
-}
-template <int N>
-SRPO_DEVICE void load_upper(float (&to)[N], const uint16_t* from) {
-  const auto upper = load_halves<N>(from);
-  for (int j = 0; j < N; ++j) to[j] = bits_as<float>(static_cast<uint32_t>(upper.value[j]) << 16);
-}
-
-/// Weights that are bfloat16 alone, rounded up or down with the odds of how near each is.
-struct RoundedWeights {
-  uint16_t* weights;
-  Draws draws;
-
-  template <int N>
-  bool packed() const {
-    return aligned<N>(weights) && draws.packed<N>();
-  }
-  template <int N>
-  SRPO_DEVICE void load(float (&w)[N], int64_t i) const {
-    load_upper(w, weights + i);
-  }
-  template <int N>
-  SRPO_DEVICE void store(int64_t i, const float (&w)[N]) const {
-    uint32_t random[N];
-    draws.halves(random, i, 0);
-    store_rounded(weights + i, w, random);
-  }
-};
-
-struct FloatMoments {
-  static constexpr int kPerThread = 4;
-  float *m, *v;
-
-  bool packed() const { return aligned<kPerThread>(m) && aligned<kPerThread>(v); }
-  template <int N>
-  SRPO_DEVICE void load(float (&mean)[N], float (&square)[N], int64_t i) const {
-    load_pack(mean, m + i);
-    load_pack(square, v + i);
-  }
-  template <int N>
-  SRPO_DEVICE void store(int64_t i, const float (&mean)[N], const float (&square)[N]) const {
-    store_pack(m + i, mean);
-    store_pack(v + i, square);
-  }
-};
-
-/// Bfloat16, rounded as `RoundedWeights` are.
-struct HalfMoments {
-  static constexpr int kPerThread = 8;
-  uint16_t *m, *v;
-  Draws draws;
-
-  bool packed() const {
-    return aligned<kPerThread>(m) && aligned<kPerThread>(v) && draws.packed<kPerThread>();
-  }
-  template <int N>
-  SRPO_DEVICE void load(float (&mean)[N], float (&square)[N], int64_t i) const {
-    load_upper(mean, m + i);
-    load_upper(square, v + i);
-  }
-  template <int N>
-  SRPO_DEVICE void store(int64_t i, const float (&mean)[N], const float (&square)[N]) const {
-    uint32_t random[N];
-    draws.halves(random, i, 0);
-    store_rounded(m + i, mean, random);
-    draws.halves(random, i, 1);
-    store_rounded(v + i, square, random);
-  }
-};
-
 template <int N>
 SRPO_DEVICE void update(float (&w)[N], float (&mean)[N], float (&square)[N], const float (&grad)[N],
                         const Numbers& numbers) {
@@ -176,8 +68,8 @@ SRPO_DEVICE void update(float (&w)[N], float (&mean)[N], float (&square)[N], con
   }
 }
 
-template <typename Weights, typename Moments, typename G>
-__global__ void adamw_step_kernel(Weights weights, Moments moments, const G* grad,
+template <typename Weights, typename Moments, typename Gradient>
+__global__ void adamw_step_kernel(Weights weights, Moments moments, Gradient grad,
                                   const Numbers* all, int64_t n, bool packed) {
   const Numbers numbers = *all;
   if (!numbers.finite) return;
@@ -185,7 +77,7 @@ __global__ void adamw_step_kernel(Weights weights, Moments moments, const G* gra
     float w[N], mean[N], square[N], g[N];
     weights.load(w, i);
     moments.load(mean, square, i);
-    load_pack(g, grad + i);
+    grad.load(g, i);
     update(w, mean, square, g, numbers);
     weights.store(i, w);
     moments.store(i, mean, square);
@@ -193,27 +85,9 @@ __global__ void adamw_step_kernel(Weights weights, Moments moments, const G* gra
 }
 
 constexpr int kByteThreads = 256;
-constexpr int kPerLane = kMomentBlock / kWarp;
 
-/// Codes of 8 bits, a warp a block of theirs (cpp/ops/update/moments.h).
-struct ByteMoments {
-  uint8_t *m, *v;
-  uint8_t *m_scale, *v_scale;
-  Draws draws;
-};
-
-/// The exponent of a block, from what each lane has of it.
-SRPO_DEVICE uint32_t exponent_of(const float (&values)[kPerLane]) {
-  uint32_t largest = 0;
-  for (const float value : values) {
-    const uint32_t magnitude = bits_as<uint32_t>(value) & 0x7fffffffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return moment_exponent(warp_max(largest));
-}
-
-template <typename Weights, typename G>
-__global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, const G* grad,
+template <typename Weights, typename Gradient>
+__global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, Gradient grad,
                                         const Numbers* all, int64_t n, bool packed) {
   const Numbers numbers = *all;
   const int64_t block = int64_t{blockIdx.x} * (kByteThreads / kWarp) + threadIdx.x / kWarp;
@@ -230,7 +104,7 @@ __global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, co
   };
   if (whole) {
     weights.load(w, i);
-    load_pack(g, grad + i);
+    grad.load(g, i);
     const auto some = *reinterpret_cast<const Pack<uint8_t, kPerLane>*>(m + i);
     const auto others = *reinterpret_cast<const Pack<uint8_t, kPerLane>*>(v + i);
     for (int j = 0; j < kPerLane; ++j) codes[0][j] = some.value[j], codes[1][j] = others.value[j];
@@ -239,7 +113,8 @@ __global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, co
       float one[1];
       weights.load(one, i + j);
       w[j] = one[0];
-      g[j] = float(grad[i + j]);
+      grad.load(one, i + j);
+      g[j] = one[0];
       codes[0][j] = m[i + j];
       codes[1][j] = v[i + j];
     });
@@ -279,24 +154,16 @@ __global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, co
   }
 }
 
-Draws draws_of(const StochasticRounding& rounding, int64_t step) {
-  return {
-      .seed = {static_cast<uint32_t>(rounding.seed), static_cast<uint32_t>(rounding.seed >> 32)},
-      .purpose = rounding.purpose,
-      .step = static_cast<uint32_t>(step),
-      .offset = rounding.offset};
-}
-
 template <typename Weights, typename Moments>
 void update(const AdamwStep& op, const Weights& weights, const Moments& moments,
             const Numbers* numbers, Stream& stream) {
   constexpr int N = Moments::kPerThread;
   const int64_t n = op.weights.numel();
-  visit_float(op.grad.dtype, [&]<typename G>() {
-    const G* grad = op.grad.data<G>();
-    const bool packed = weights.template packed<N>() && moments.packed() && aligned<N>(grad);
-    launch(adamw_step_kernel<Weights, Moments, G>, map_config<N>(n, stream), weights, moments, grad,
-           numbers, n, packed);
+  visit_gradient(op, [&]<typename Gradient>(const Gradient& grad) {
+    const bool packed =
+        weights.template packed<N>() && moments.packed() && grad.template packed<N>();
+    launch(adamw_step_kernel<Weights, Moments, Gradient>, map_config<N>(n, stream), weights,
+           moments, grad, numbers, n, packed);
   });
 }
 
@@ -309,11 +176,10 @@ void update_bytes(const AdamwStep& op, const Weights& weights, const Numbers* nu
                                .v_scale = op.v_scale.data<uint8_t>(),
                                .draws = draws_of(*op.moment_rounding, op.step)};
   const int64_t n = op.weights.numel();
-  visit_float(op.grad.dtype, [&]<typename G>() {
-    const G* grad = op.grad.data<G>();
-    const bool packed = weights.template packed<kPerLane>() && aligned<kPerLane>(grad) &&
+  visit_gradient(op, [&]<typename Gradient>(const Gradient& grad) {
+    const bool packed = weights.template packed<kPerLane>() && grad.template packed<kPerLane>() &&
                         aligned<kPerLane>(moments.m) && aligned<kPerLane>(moments.v);
-    launch(adamw_step_bytes_kernel<Weights, G>,
+    launch(adamw_step_bytes_kernel<Weights, Gradient>,
            {.grid = ceil_div(n, kMomentBlock * (kByteThreads / kWarp)),
             .block = kByteThreads,
             .stream = stream},

@@ -21,9 +21,28 @@ __global__ void global_norm_parts_kernel(double* parts, const T* grad, int64_t n
   });
 }
 
+/// A block a pair of rows, the second not after the first: the product of both rows' products.
+template <typename T>
+__global__ void factored_norm_parts_kernel(double* parts, const T* dy, const T* x, int64_t N,
+                                           int64_t K) {
+  const int64_t a = blockIdx.x, b = blockIdx.y;
+  if (b > a) {
+    if (threadIdx.x == 0) parts[a * gridDim.y + b] = 0;
+    return;
+  }
+  const auto dot = [](const T* u, const T* v, int64_t n) {
+    double sum = 0;
+    for (int64_t i = threadIdx.x; i < n; i += kSumThreads)
+      sum += double{float(u[i])} * double{float(v[i])};
+    return block_sum(sum);
+  };
+  const double both = dot(dy + a * N, dy + b * N, N) * dot(x + a * K, x + b * K, K);
+  if (threadIdx.x == 0) parts[a * gridDim.y + b] = a == b ? both : 2 * both;
+}
+
 __global__ void global_norm_total_kernel(float* norm, const double* parts, int64_t count) {
   const double squares = total_of(parts, count);
-  if (threadIdx.x == 0) *norm = static_cast<float>(sqrt(squares));
+  if (threadIdx.x == 0) *norm = static_cast<float>(sqrt(squares < 0 ? 0 : squares));
 }
 
 __global__ void count_non_finite_kernel(int32_t* counter, const float* norm) {
@@ -40,6 +59,16 @@ void global_norm(const GlobalNorm& op, Stream& stream) {
            packs<T>(op.grad.pointer));
   });
   launch(global_norm_total_kernel, sum_config(1, stream), op.norm.data<float>(), parts, count);
+}
+
+void factored_norm(const FactoredNorm& op, Stream& stream) {
+  const int64_t R = op.dy.dim(0);
+  auto* parts = scratch<double>(stream, R * R);
+  visit_float(op.dy.dtype, [&]<typename T>() {
+    launch(factored_norm_parts_kernel<T>, sum_config(R, stream, R), parts, op.dy.data<T>(),
+           op.x.data<T>(), op.dy.dim(1), op.x.dim(1));
+  });
+  launch(global_norm_total_kernel, sum_config(1, stream), op.norm.data<float>(), parts, R * R);
 }
 
 void count_non_finite(const CountNonFinite& op, Stream& stream) {

@@ -147,6 +147,24 @@ test("what is planned for weights, gradients and moments is what is allocated", 
       }
 });
 
+test("factors of modulation gradients: kernels.md's 65.3 GB, and what an update's samples leave", () => {
+  const options = {
+    embeddings: "x",
+    rounding: "stochastic",
+    moments: "8bit",
+    gradDtype: "bfloat16",
+    modulationGradients: "factors",
+  };
+  const { parts, missing, fits } = planOf(request(options, "h20"));
+  const bytes = (...names: string[]) =>
+    parts.filter(({ name }) => names.includes(name)).reduce((sum, part) => sum + part.bytes, 0);
+  near(bytes("weights", "moments", "gradients") / 1e9, 65.3, 1e-2, "weights, moments, gradients");
+  // 32 prompts in two branches; dy of 1.06 M values (kernels.md 2.3), and x of 3072 for each of 77 matrices.
+  near(bytes("gradient factors"), 64 * 2 * (1.06e6 + 77 * 3072), 1e-2, "factors");
+  assert.ok(fits);
+  assert.equal(missing.length, 1, "the cuda device, which has not run");
+});
+
 test("block inputs alone take what kernels.md 3.1 says; all that the tape keeps takes more than its lean set", () => {
   const held = (side: number, recompute: boolean) =>
     fluxHeld(models.transformer, pictureAt(side), { recompute }).kept / 1e9;
@@ -225,12 +243,13 @@ test("what does not fit is answered with the nearest setting that does", () => {
   assert.equal(planOf(h200).fits, false);
   const { today } = nearestThatFits(h200);
   assert.ok(today!.plan.fits);
-  assert.deepEqual(today!.changes, ["--grad-dtype bfloat16", "--moments bfloat16"]);
+  assert.deepEqual(today!.changes, ["--modulation-gradients factors", "--moments bfloat16"]);
   const { today: smallest } = nearestThatFits(request({ embeddings: "x" }, "h20"));
   assert.deepEqual(smallest!.changes, [
+    "--modulation-gradients factors",
     "--grad-dtype bfloat16",
+    "--moments bfloat16",
     "--rounding stochastic",
-    "--moments 8bit",
   ]);
 
   const machine = { card: "h20", gpus: 1, nodes: 1, memory: 70e9 } as const;

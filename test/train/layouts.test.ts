@@ -98,6 +98,7 @@ forEachDevice("layouts", (test, device) => {
     for (const [name, ...flags] of [
       ["bf16", "--moments", "bfloat16", "--grad-dtype", "bfloat16"],
       ["8bit", "--moments", "8bit", "--grad-dtype", "bfloat16", "--rounding", "stochastic"],
+      ["factors", "--modulation-gradients", "factors", "--moments", "8bit", "--ema", "0.9"],
       ["lora", "--moments", "8bit", "--lora-rank", "2"],
     ] as const)
       test(`train, ${name}: 2 updates are 1 and, resumed, 1 more`, async () => {

@@ -124,6 +124,11 @@ export function recordMany(
 
 /** The buffer that a leaf's gradient is added to, its own dtype; made, float32 zeros, on first use. */
 export function gradientBuffer(leaf: Tensor): Tensor {
+  if (leaf.factors !== undefined)
+    throw new SrpoError(
+      "ERR_GRADIENT",
+      `backward: expected only linear, without activation and gate, on a weight whose gradient is kept as factors, got another op on [${leaf.shape.join(", ")}]`,
+    );
   if (leaf.grad === undefined) {
     leaf.grad = new Tensor(native.tensorZeros(leaf.shape, "float32", leaf.device));
     native.scopeRelease([leaf.grad.handle]);

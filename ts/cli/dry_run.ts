@@ -19,6 +19,7 @@ import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import type { TrainConfig } from "../train/config.js";
 import { checkEvaluation, evaluationEvery } from "../train/evaluations.js";
 import { checkLora } from "../train/lora.js";
+import { checkLayout } from "../train/layout.js";
 import { checkMethod, checkReward } from "../train/methods.js";
 import { rewardFigures } from "../train/reward_evaluator.js";
 import type { Schema, Values } from "../train/schema.js";
@@ -146,6 +147,7 @@ export async function dryRun(
   { json, sharding, gpus, nodes, memory, ...told }: DryRunValues,
 ): Promise<number> {
   checkOptions(config);
+  checkLayout(config, gpus * nodes);
   const kind = cardOf(config, told.card);
   const models = modelsOf(config);
   // With built-in sizes the recipe is meant for another machine, where its files are.

@@ -19,11 +19,6 @@ const layoutSchema = {
     help: "of bf16 weights; default by the run's rounding",
     group: "layout",
   },
-  factored: {
-    type: "boolean",
-    help: "modulation gradients as rank-1 factors",
-    group: "layout",
-  },
   json: { type: "boolean", default: false, help: "as JSON" },
 } as const satisfies Schema;
 

@@ -511,6 +511,7 @@ export interface Binding {
 
   // update.cpp
   globalNorm(grad: Handle): Handle;
+  factoredNorm(dy: Handle, x: Handle): Handle;
   countNonFinite(counter: Handle, norm: Handle): void;
   clip(grad: Handle, norm: Handle, maxNorm: number): void;
   quantizeRows(x: Handle, codes: Handle, scales: Handle): void;
@@ -524,7 +525,7 @@ export interface Binding {
     v: Handle,
     mScale: Handle | null,
     vScale: Handle | null,
-    grad: Handle,
+    grad: Handle | null,
     gradNorm: Handle | null,
     skipped: Handle | null,
     lr: number,
@@ -534,12 +535,15 @@ export interface Binding {
     weightDecay: number,
     maxGradNorm: number,
     step: number,
-    seed?: bigint,
-    purpose?: number,
-    offset?: number,
-    momentSeed?: bigint,
-    momentPurpose?: number,
-    momentOffset?: number,
+    seed: bigint | undefined,
+    purpose: number,
+    offset: number,
+    momentSeed: bigint | undefined,
+    momentPurpose: number,
+    momentOffset: number,
+    dy: Handle | null,
+    x: Handle | null,
+    first: number,
   ): void;
   emaUpdate(ema: Handle, weights: Handle, remainder: Handle | null, decay: number): void;
 

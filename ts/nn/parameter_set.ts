@@ -1,4 +1,6 @@
+import { GradientFactors } from "../autograd/factors.js";
 import { SrpoError } from "../native/error.js";
+import { momentBlock } from "../ops/index.js";
 import { labelled, type Device } from "../tensor/device.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
@@ -21,6 +23,11 @@ export interface ParameterSetOptions {
    * float32 and rounds the sum to nearest.
    */
   gradDtype?: "float32" | "bfloat16";
+  /**
+   * Matrices whose gradients are kept as factors (`GradientFactors`), not in the buffer: those of layers that
+   * see few rows, each used by `linear` alone. They lie behind all others in the flat buffers.
+   */
+  factored?: ((parameter: Parameter) => boolean) | undefined;
   /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
   multiple?: number;
   /** Which matrices of a frozen model are held in 8 bits; default none. */
@@ -41,6 +48,11 @@ export interface ParameterRange {
   readonly size: number;
 }
 
+/** One whose gradient is kept as factors, behind those that have a buffer. */
+export interface FactoredRange extends ParameterRange {
+  readonly factors: GradientFactors;
+}
+
 /**
  * The weights of a model: views, in the order in which they were declared, of one flat buffer, and with
  * `trainable` their gradients at the same element offsets of a second one. What lies between
@@ -50,9 +62,11 @@ export class ParameterSet {
   readonly dtype: "float32" | "bfloat16";
   readonly device: Device;
   readonly ranges: readonly ParameterRange[];
+  /** Those of them whose gradients are kept as factors. */
+  readonly factored: readonly FactoredRange[];
   /** Every weight that is not `coded`, one dimension. */
   readonly weights: Tensor;
-  /** Every gradient, one dimension; undefined for a frozen model. */
+  /** Every gradient that is not `factored`, one dimension; undefined for a frozen model. */
   readonly gradients: Tensor | undefined;
   /** The matrices that are held in 8 bits instead; undefined where there are none. */
   readonly coded: CodedMatrices | undefined;
@@ -76,6 +90,7 @@ export class ParameterSet {
       gradDtype = "float32",
       multiple = 1,
       coded,
+      factored,
     }: ParameterSetOptions,
   ) {
     const isCoded = (parameter: Parameter) => !trainable && coded?.(parameter) === true;
@@ -83,14 +98,23 @@ export class ParameterSet {
     const aligned = alignmentBytes / bytesOf[dtype];
     let end = 0;
     const whole = parameters.filter((parameter) => !isCoded(parameter));
-    const ranges = whole.map((parameter): ParameterRange => {
-      const range = { parameter, offset: end, size: sizeOf(parameter.shape) };
+    const place = (parameter: Parameter, each: number): ParameterRange => {
+      const offset = Math.ceil(end / each) * each;
+      const range = { parameter, offset, size: sizeOf(parameter.shape) };
       if (this.#byName.has(parameter.name))
         throw new SrpoError("ERR_CONFIG", `parameters: ${parameter.name}: declared twice`);
       this.#byName.set(parameter.name, range);
-      end = Math.ceil((end + range.size) / aligned) * aligned;
+      end = Math.ceil((offset + range.size) / aligned) * aligned;
       return range;
-    });
+    };
+    const isFactored = (parameter: Parameter) => trainable && factored?.(parameter) === true;
+    for (const parameter of whole) if (!isFactored(parameter)) place(parameter, aligned);
+    const dense = Math.ceil(end / momentBlock) * momentBlock;
+    this.factored = whole.filter(isFactored).map((parameter) => ({
+      ...place(parameter, momentBlock),
+      factors: new GradientFactors(),
+    }));
+    const ranges = whole.map(({ name }) => this.#byName.get(name)!);
     this.dtype = dtype;
     this.device = device;
     this.ranges = ranges;
@@ -107,8 +131,9 @@ export class ParameterSet {
         "ERR_CONFIG",
         "gradDtype: expected float32 with float32 weights, got bfloat16",
       );
+    const withBuffer = this.factored.length > 0 ? dense : padded;
     this.gradients = trainable
-      ? release(labelled("gradients", () => zeros([padded], { dtype: gradDtype, device })))
+      ? release(labelled("gradients", () => zeros([withBuffer], { dtype: gradDtype, device })))
       : undefined;
   }
 
@@ -159,6 +184,11 @@ export class ParameterSet {
         "ERR_SHAPE",
         `parameters: ${name}: expected rows within ${all}, got ${count} from ${start}`,
       );
+    if (this.#factorsOf(name) !== undefined)
+      throw new SrpoError(
+        "ERR_GRADIENT",
+        `parameters: ${name}: expected to be used whole, its gradient is kept as factors`,
+      );
     return this.#leaf(`${name}[${start}+${count}]`, offset + (start * size) / all, [
       count,
       ...rest,
@@ -171,14 +201,20 @@ export class ParameterSet {
     const leaf = release(this.weights.viewOf(offset, shape));
     if (this.gradients !== undefined) {
       leaf.requiresGrad = true;
-      leaf.grad = release(this.gradients.viewOf(offset, shape));
+      leaf.factors = this.#factorsOf(key);
+      if (leaf.factors === undefined) leaf.grad = release(this.gradients.viewOf(offset, shape));
     }
     this.#views.set(key, leaf);
     return leaf;
   }
 
+  #factorsOf(name: string): GradientFactors | undefined {
+    return this.factored.find(({ parameter }) => parameter.name === name)?.factors;
+  }
+
   zeroGradients(): void {
     this.gradients?.zero();
+    for (const { factors } of this.factored) factors.clear();
   }
 
   /** Frees weights and gradients; the views given out are disposed of with them. */
@@ -188,6 +224,7 @@ export class ParameterSet {
       leaf.dispose();
     }
     this.#views.clear();
+    for (const { factors } of this.factored) factors.clear();
     this.weights.dispose();
     this.coded?.dispose();
     this.gradients?.dispose();

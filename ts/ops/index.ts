@@ -49,9 +49,14 @@ export { sub } from "./elementwise/sub.js";
 export { timestepEmbedding } from "./elementwise/timestep_embedding.js";
 export { split } from "./layout/split.js";
 export { exp } from "./elementwise/exp.js";
-export { adamwStep, momentBlock, type RandomRounding } from "./update/adamw_step.js";
+export {
+  adamwStep,
+  momentBlock,
+  type FactoredGradient,
+  type RandomRounding,
+} from "./update/adamw_step.js";
 export { clip } from "./update/clip.js";
-export { countNonFinite, globalNorm } from "./update/global_norm.js";
+export { countNonFinite, factoredNorm, globalNorm } from "./update/global_norm.js";
 export { emaUpdate } from "./update/ema_update.js";
 export { joinMaster, splitMaster } from "./update/master.js";
 export { batchNorm, batchStatistics } from "./norm/batch_norm.js";

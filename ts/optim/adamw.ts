@@ -8,8 +8,9 @@ import {
   splitMaster,
 } from "../ops/index.js";
 import { labelled } from "../tensor/device.js";
-import { release } from "../tensor/scope.js";
+import { release, tensorScope } from "../tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
+import { rowsOf } from "./factored.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
 
 export interface AdamWOptions {
@@ -66,7 +67,7 @@ export interface AdamWStepOptions {
  * the float32 master that both make up, to the same bits as float32 weights would be: at the recipe's
  * rate of 5e-6 a weight rounded to nearest would not move at all.
  *
- * A step enqueues one op and waits for nothing. What it holds no scope frees; `dispose` does. A shard of
+ * A step enqueues one op, and one for each matrix whose gradient is factored, and waits for nothing. What it holds no scope frees; `dispose` does. A shard of
  * 8-bit moments begins at a multiple of `momentBlock`.
  *
  * @see `adamwStep` for the equations
@@ -122,26 +123,48 @@ export class AdamW {
   /** One update with the gradients as they are. */
   step({ lr = this.options.lr, gradNorm, maxGradNorm }: AdamWStepOptions = {}): void {
     if (gradNorm !== undefined) countNonFinite(this.skipped, gradNorm);
-    const { seed, moments } = this.options;
-    const random = { seed, offset: this.#parameters.first ?? 0 };
-    adamwStep({
-      weights: this.#parameters.weights,
-      remainder: this.remainder,
-      stochastic: this.#isStochastic ? random : undefined,
-      grad: gradientsOf(this.#parameters, "AdamW"),
-      m: this.m,
-      v: this.v,
-      mScale: this.mScale,
-      vScale: this.vScale,
-      momentRounding: moments === "float32" ? undefined : random,
-      ...this.options,
-      lr,
-      gradNorm,
-      maxGradNorm,
-      skipped: this.skipped,
-      step: this.#steps + 1,
-    });
+    const { weights, factored = [] } = this.#parameters;
+    const grad = gradientsOf(this.#parameters, "AdamW");
+    const options = { lr, gradNorm, maxGradNorm };
+    using scope = tensorScope();
+    void scope;
+    if (factored.length === 0 || grad.size > 0)
+      this.#update(this.#range(0, grad.size), { ...options, grad });
+    for (const part of factored) {
+      const factors = rowsOf(part, weights);
+      this.#update(this.#range(part.offset, part.size), { ...options, factors });
+    }
     this.#steps += 1;
+  }
+
+  /** Views of a range's weights and state; what is drawn for it follows its place. */
+  #range(offset: number, size: number) {
+    const { options, mScale, vScale, remainder } = this;
+    const parameters = this.#parameters;
+    const blocks = [Math.ceil(size / momentBlock)];
+    const scale = (t: Tensor | undefined) => t?.viewOf(offset / momentBlock, blocks);
+    const random = { seed: options.seed, offset: (parameters.first ?? 0) + offset };
+    return {
+      weights: parameters.weights.viewOf(offset, [size]),
+      remainder: remainder?.viewOf(2 * offset, [size, 2]),
+      stochastic: this.#isStochastic ? random : undefined,
+      m: this.m.viewOf(offset, [size]),
+      v: this.v.viewOf(offset, [size]),
+      mScale: scale(mScale),
+      vScale: scale(vScale),
+      momentRounding: options.moments === "float32" ? undefined : random,
+    };
+  }
+
+  #update(
+    range: Omit<Parameters<typeof adamwStep>[0], keyof AdamWOptions | "step">,
+    given: Pick<
+      Parameters<typeof adamwStep>[0],
+      "lr" | "gradNorm" | "maxGradNorm" | "grad" | "factors"
+    >,
+  ): void {
+    const { skipped } = this;
+    adamwStep({ ...this.options, ...range, ...given, skipped, step: this.#steps + 1 });
   }
 
   /** The weights as the update knows them: [n], float32, a tensor of its own. */

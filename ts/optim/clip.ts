@@ -1,5 +1,8 @@
-import { clip, globalNorm } from "../ops/index.js";
+import { SrpoError } from "../native/error.js";
+import { clip, concat, factoredNorm, globalNorm } from "../ops/index.js";
+import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { rowsOf } from "./factored.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
 
 /**
@@ -8,7 +11,17 @@ import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
  * @returns [1], float32, on the device; nothing waits for it
  */
 export function gradNorm(parameters: FlatParameters): Tensor {
-  return globalNorm(gradientsOf(parameters, "gradNorm"));
+  const gradients = gradientsOf(parameters, "gradNorm");
+  const { factored = [], weights } = parameters;
+  if (factored.length === 0) return globalNorm(gradients);
+  return tidy(() => {
+    const norms = factored.map((part) => {
+      const { dy, x } = rowsOf(part, weights);
+      return factoredNorm(dy, x);
+    });
+    const dense = gradients.size > 0 ? [globalNorm(gradients)] : [];
+    return globalNorm(concat([...dense, ...norms], 0));
+  });
 }
 
 /**
@@ -20,6 +33,11 @@ export function gradNorm(parameters: FlatParameters): Tensor {
  */
 export function clipGradNorm(parameters: FlatParameters, maxNorm: number): Tensor {
   const gradients = gradientsOf(parameters, "clipGradNorm");
+  if (parameters.factored !== undefined && parameters.factored.length > 0)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      "clipGradNorm: expected gradients in a buffer, got factored ones: AdamW.step clips them",
+    );
   const norm = globalNorm(gradients);
   clip(gradients, norm, maxNorm);
   return norm;

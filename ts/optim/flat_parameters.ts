@@ -1,4 +1,5 @@
 import { SrpoError } from "../native/error.js";
+import type { FactoredWeights } from "./factored.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
@@ -8,8 +9,10 @@ import type { Tensor } from "../tensor/tensor.js";
 export interface FlatParameters {
   /** [n], float32 or bfloat16. */
   readonly weights: Tensor;
-  /** [n], float32 or bfloat16; undefined for a frozen model. */
+  /** [n], or [n - what is factored]; float32 or bfloat16; undefined for a frozen model. */
   readonly gradients: Tensor | undefined;
+  /** What lies behind the last of `gradients`, matrix by matrix; default nothing. */
+  readonly factored?: readonly FactoredWeights[];
   /** Of a shard: the place of its first element among all; default 0. What is drawn follows it. */
   readonly first?: number;
 }

@@ -46,7 +46,7 @@ export class Sharding {
     const first = rank * count;
     this.shard =
       size === 1
-        ? { weights, gradients, first, count }
+        ? { weights, gradients, factored: parameters.factored, first, count }
         : {
             weights: release(weights.viewOf(first, [count])),
             gradients: release(zeros([count], { dtype: gradients.dtype, device })),

@@ -78,6 +78,6 @@ export function missingOf(layout: Layout): string[] {
     ...(master === "fp32" && layout.weightBytes === 2
       ? ["float32 masters beside bf16 weights"]
       : []),
-    ...(factored ? ["factored modulation gradients"] : []),
+    ...(factored && ranks > 1 ? ["factored modulation gradients on several ranks"] : []),
   ];
 }

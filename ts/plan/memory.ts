@@ -1,7 +1,7 @@
 // Bytes on one device, part by part.
 import { clipTextParameters, twoTowerParameters } from "../models/clip/parameters.js";
 import { autoencoderParameters } from "../models/autoencoder/parameters.js";
-import { fluxParameters, isBlockMatrix } from "../models/flux/parameters.js";
+import { fluxParameters, isBlockMatrix, isModulation } from "../models/flux/parameters.js";
 import { t5Parameters } from "../models/t5/parameters.js";
 import { sizeOf, type Parameter } from "../nn/parameter.js";
 import type { TrainConfig } from "../train/config.js";
@@ -36,7 +36,7 @@ export function transformerCounts(
   bytes: number,
 ): { count: number; modulation: number } {
   const parameters = fluxParameters(transformer);
-  const modulations = parameters.filter(({ name }) => /_mod\.lin|modulation/.test(name));
+  const modulations = parameters.filter(isModulation);
   return { count: elementsOf(parameters, bytes), modulation: elementsOf(modulations, bytes) };
 }
 
@@ -101,6 +101,19 @@ function frozenParts(
   ];
 }
 
+/** Rows of dy and x that an update's samples leave with each modulation. */
+function factorsPart(config: TrainConfig, models: PlannedModels, counts: MethodCounts): Part {
+  const samples = Math.ceil((config.batch * counts.differentiated) / counts.passes);
+  const row = fluxParameters(models.transformer)
+    .filter(isModulation)
+    .reduce((sum, { shape: [outputs = 0, inputs = 0] }) => sum + outputs + inputs, 0);
+  return {
+    name: "gradient factors",
+    bytes: samples * row * (config.precision === "bf16" ? 2 : 4),
+    note: `of the modulations, ${samples} samples`,
+  };
+}
+
 function weightParts(
   config: TrainConfig,
   models: PlannedModels,
@@ -151,6 +164,7 @@ function weightParts(
     { name: "master", bytes: state.master, note: layout.master },
     { name: "moments", bytes: state.moments, note: `m and v, ${layout.moments}` },
     { name: "gradients", bytes: state.gradients, note: layout.gradients },
+    ...(layout.factored ? [factorsPart(config, models, counts)] : []),
     ...average,
     ...(counts.references === 0 || loraRank > 0
       ? []

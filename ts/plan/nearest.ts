@@ -20,6 +20,11 @@ const option =
 const roundedGradients: Change["make"] = (request) =>
   request.config.precision === "bf16" ? option({ gradDtype: "bfloat16" })(request) : undefined;
 
+const factors: Change["make"] = (request) =>
+  request.config.loraRank === 0 && request.machine.gpus * request.machine.nodes === 1
+    ? option({ modulationGradients: "factors" })(request)
+    : undefined;
+
 /** Never back to more bits than are asked for. */
 const fewerBits =
   (moments: "bfloat16" | "8bit"): Change["make"] =>
@@ -69,6 +74,7 @@ const changes: readonly Change[] = [
   { says: "--recompute-vae", there: true, make: option({ recomputeVae: true }) },
   { says: "--recompute", there: true, make: option({ recompute: true }) },
   { says: "--ema 0", there: true, make: option({ ema: 0 }) },
+  { says: "--modulation-gradients factors", there: true, make: factors },
   { says: "--grad-dtype bfloat16", there: true, make: roundedGradients },
   {
     says: "--base-dtype fp8",
@@ -81,7 +87,6 @@ const changes: readonly Change[] = [
   { says: "--moments 8bit", there: true, make: fewerBits("8bit") },
   { says: "512 pixels a side", there: true, make: smaller },
   { says: "sharding zero1", there: false, make: sharded("zero1") },
-  { says: "factored modulation gradients", there: false, make: layout({ factored: true }) },
   { says: "sharding zero2", there: false, make: sharded("zero2") },
   { says: "8 GPUs", there: false, make: gpus(8, 1) },
   { says: "32 GPUs on 4 nodes", there: false, make: gpus(8, 4) },

@@ -22,7 +22,7 @@ export interface Machine {
 
 /** How the weights are kept, where it is not as the run's own options say. */
 export type LayoutChoice = {
-  [K in "master" | "factored" | "sharding"]?: Layout[K] | undefined;
+  [K in "master" | "sharding"]?: Layout[K] | undefined;
 };
 
 export interface PlanRequest {
@@ -59,7 +59,7 @@ export function layoutOf({ config, machine, layout = {} }: PlanRequest): Layout 
     master: weightBytes === 4 ? "none" : exact,
     moments: config.moments,
     gradients: config.gradDtype,
-    factored: false,
+    factored: config.modulationGradients === "factors" && config.loraRank === 0,
     sharding: "none",
     ...(Object.fromEntries(
       Object.entries(layout).filter(([, value]) => value !== undefined),

@@ -8,6 +8,11 @@ export interface Producer {
   readonly id: number;
 }
 
+/** Takes the gradient of a matrix as dy [.., N] and x [.., K], whose rows' outer products it sums up. */
+export interface GradientSink {
+  add(dy: Handle, x: Handle): void;
+}
+
 /**
  * A dense, row-major tensor on a device. Its memory belongs to the innermost `tensorScope` that was
  * open when it was made; outside any scope, to `dispose` or the garbage collector.
@@ -16,8 +21,10 @@ export class Tensor {
   readonly handle: Handle;
   /** A leaf whose gradient is wanted, or a tensor computed from one. */
   requiresGrad = false;
-  /** Of a leaf with requiresGrad: its gradient, float32, added to by `backward`. */
+  /** Of a leaf with requiresGrad: its gradient, added to by `backward`. */
   grad: Tensor | undefined;
+  /** Of a leaf with requiresGrad that has no `grad`: what takes its gradient, from `linear` alone. */
+  factors: GradientSink | undefined;
   /** The recorded op that made it, and which of its outputs this is. */
   producer: Producer | undefined;
   outputIndex = 0;

@@ -33,12 +33,21 @@ export async function firstNotFinite(again: () => Promise<void>): Promise<string
 /** The names of the parameters whose gradients are not finite. */
 export async function parametersNotFinite(parameters: ParameterSet): Promise<string[]> {
   const names: string[] = [];
+  const { gradients, factored } = parameters;
   for (const { parameter, offset, size } of parameters.ranges) {
-    const gradient = release(parameters.gradients!.viewOf(offset, [size]));
-    const norm = release(globalNorm(gradient));
-    if (!Number.isFinite(await norm.item())) names.push(parameter.name);
-    norm.dispose();
-    gradient.dispose();
+    const { factors } = factored.find((one) => one.parameter === parameter) ?? {};
+    const parts =
+      factors === undefined
+        ? [release(gradients!.viewOf(offset, [size]))]
+        : factors.parts.flatMap(({ dy, x }) => [dy, x].map((t) => release(t.detach())));
+    let finite = true;
+    for (const part of parts) {
+      const norm = release(globalNorm(part));
+      finite &&= Number.isFinite(await norm.item());
+      norm.dispose();
+      part.dispose();
+    }
+    if (!finite) names.push(parameter.name);
   }
   return names;
 }

@@ -31,6 +31,7 @@ import { hasDevice, type Device } from "../tensor/device.js";
 import { release, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { TrainConfig } from "./config.js";
+import { checkLayout, gradientOptions } from "./layout.js";
 import { loading } from "./loading.js";
 import { checkMethod, checkReward, methodOf, needsReference } from "./methods.js";
 import { checkLora, newLora } from "./lora.js";
@@ -162,6 +163,7 @@ function offline(
 export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
   checkMethod(config);
   checkLora(config);
+  checkLayout(config, ranks);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);
@@ -193,7 +195,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
     const model = own(
       await loadTransformer(place, {
         ...frozen,
-        ...(all && { trainable: true, multiple, gradDtype: config.gradDtype }),
+        ...(all && { trainable: true, multiple, ...gradientOptions(config) }),
         ...(config.baseDtype === "fp8" && { coded: isBlockMatrix }),
         ...loading("transformer"),
       }),

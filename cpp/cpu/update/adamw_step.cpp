@@ -51,6 +51,21 @@ const uint16_t* draw(uint16_t (&halves)[kPiece + kDrawn], const StochasticRoundi
   return halves + into;
 }
 
+/// The gradient of [begin, begin + n) from its factors.
+void expand(float* out, const AdamwTables& tables, const Factors& factors, int64_t begin,
+            int64_t n) {
+  const int64_t N = factors.dy.dim(1), K = factors.x.dim(1);
+  const auto bytes = static_cast<int64_t>(size_of(factors.dy.dtype));
+  const auto expand_row = tables.factored[factors.dy.dtype == DType::kBFloat16];
+  for (int64_t at = factors.first + begin, end = at + n; at < end;) {
+    const int64_t row = at / K, column = at % K, count = std::min(K - column, end - at);
+    expand_row(out, factors.dy.data<char>() + row * bytes, N,
+               factors.x.data<char>() + column * bytes, K, factors.dy.dim(0), count);
+    out += count;
+    at += count;
+  }
+}
+
 AdamwNumbers numbers_of(const AdamwStep& op) {
   const float clip =
       op.grad_norm && op.max_norm > 0 ? clip_factor(*op.grad_norm.data<float>(), op.max_norm) : 1.f;
@@ -79,16 +94,20 @@ void adamw_step(const AdamwStep& op, Stream&) {
   const MomentForm moments = op.m.dtype == DType::kFloat32    ? kFloatMoments
                              : op.m.dtype == DType::kBFloat16 ? kHalfMoments
                                                               : kByteMoments;
-  const AdamwKernel kernel = tables.step[weights][moments][op.grad.dtype == DType::kBFloat16];
+  const bool factored = !op.grad;
+  const AdamwKernel kernel =
+      tables.step[weights][moments][!factored && op.grad.dtype == DType::kBFloat16];
   const auto at = [](const TensorView& t, int64_t i) {
     return t.data<uint8_t>() + i * static_cast<int64_t>(size_of(t.dtype));
   };
   const auto run = [&](int64_t begin, int64_t n) {
     uint16_t for_w[kPiece + kDrawn], for_m[kPiece + kDrawn], for_v[kPiece + kDrawn];
+    float grad[kPiece];
+    if (factored) expand(grad, tables, op.factors, begin, n);
     AdamwRun run = {.w = at(op.weights, begin),
                     .m = at(op.m, begin),
                     .v = at(op.v, begin),
-                    .grad = at(op.grad, begin),
+                    .grad = factored ? grad : static_cast<const void*>(at(op.grad, begin)),
                     .n = n};
     if (op.remainder) run.remainder = op.remainder.data<uint16_t>() + begin;
     if (moments == kByteMoments) {
@@ -103,7 +122,8 @@ void adamw_step(const AdamwStep& op, Stream&) {
     kernel(run, numbers);
   };
   parallel_ranges(op.weights.numel(), 16384, [&](int64_t begin, int64_t end) {
-    const int64_t piece = op.rounding || op.moment_rounding ? kPiece : end - begin;
+    const bool pieces = op.rounding || op.moment_rounding || factored;
+    const int64_t piece = pieces ? kPiece : end - begin;
     for (int64_t first = begin; first < end; first += piece)
       run(first, std::min(piece, end - first));
   });

@@ -33,6 +33,9 @@ enum WeightForm { kFullWeights, kSplitWeights, kRoundedWeights };
 enum MomentForm { kFloatMoments, kHalfMoments, kByteMoments };
 
 struct AdamwTables {
+  /// out[i] = sum over r of dy[r N] x[r K + i]; by whether they are bfloat16.
+  void (*factored[2])(float* out, const void* dy, int64_t N, const void* x, int64_t K, int64_t R,
+                      int64_t n);
   AdamwKernel step[3][3][2];  // by WeightForm, MomentForm, and whether gradients are bfloat16
   /// ema += rest * (w - ema), of float32 weights or of the master of bfloat16 ones.
   void (*ema_full)(float* ema, const float* w, float rest, int64_t n);

@@ -197,6 +197,18 @@ void byte_moments(const AdamwRun& run, const AdamwNumbers& numbers) {
   });
 }
 
+template <typename T>
+void factored(float* out, const void* dy, int64_t N, const void* x, int64_t K, int64_t R,
+              int64_t n) {
+  const T *scales = static_cast<const T*>(dy), *rows = static_cast<const T*>(x);
+  for_each_16(n, [&](int64_t i, int64_t count) {
+    f32x16 sum = {};
+    for (int64_t r = 0; r < R; ++r)
+      sum = sum + load_some(scales + r * N, 1)[0] * load_at(rows + r * K, i, count);
+    store_at(out, i, sum, count);
+  });
+}
+
 void ema_full(float* ema, const float* w, float rest, int64_t n) {
   for_each_16(n, [&](int64_t i, int64_t count) {
     const f32x16 old = load_at(ema, i, count);
@@ -221,6 +233,7 @@ namespace srpo::cpu {
    SRPO_BY_GRADIENT(byte_moments, Weights)}
 
 extern const AdamwTables SRPO_NAMED(adamw_) = {
+    .factored = {factored<float>, factored<bf16_bits>},
     .step = {SRPO_BY_MOMENTS(FullWeights), SRPO_BY_MOMENTS(SplitWeights),
              SRPO_BY_MOMENTS(RoundedWeights)},
     .ema_full = ema_full,

@@ -4,6 +4,7 @@
 #include "cpp/ops/update/global_norm.h"
 
 #include <cmath>
+#include <vector>
 
 #include "cpp/cpu/reduce.h"
 #include "cpp/cpu/visit.h"
@@ -18,6 +19,28 @@ void global_norm(const GlobalNorm& op, Stream&) {
     });
     *op.norm.data<float>() = static_cast<float>(std::sqrt(squares));
   });
+}
+
+void factored_norm(const FactoredNorm& op, Stream&) {
+  const int64_t R = op.dy.dim(0), N = op.dy.dim(1), K = op.x.dim(1);
+  std::vector<double> rows(static_cast<size_t>(R));
+  visit_bits(op.dy.dtype, [&]<typename T>() {
+    const T *dy = op.dy.data<T>(), *x = op.x.data<T>();
+    const auto dot = [](const T* a, const T* b, int64_t n) {
+      double sum = 0;
+      for (int64_t i = 0; i < n; ++i) sum += double{read(a[i])} * double{read(b[i])};
+      return sum;
+    };
+    parallel_blocks(R, [&](int64_t a) {
+      double sum = 0;
+      for (int64_t b = 0; b <= a; ++b)
+        sum += (a == b ? 1 : 2) * dot(dy + a * N, dy + b * N, N) * dot(x + a * K, x + b * K, K);
+      rows[static_cast<size_t>(a)] = sum;
+    });
+  });
+  double squares = 0;
+  for (const double row : rows) squares += row;
+  *op.norm.data<float>() = static_cast<float>(std::sqrt(squares < 0 ? 0 : squares));
 }
 
 void count_non_finite(const CountNonFinite& op, Stream&) {

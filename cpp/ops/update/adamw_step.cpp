@@ -23,6 +23,21 @@ void require_offset(const StochasticRounding& rounding, int64_t multiple) {
                 std::to_string(rounding.offset));
 }
 
+void require_factors(const Factors& factors, const TensorView& weights) {
+  const auto& [dy, x, first] = factors;
+  require_rank(kOp, "dy", dy, 2, "[R, N]");
+  require_float(kOp, "dy", dy);
+  require_not_empty(kOp, "dy", dy);
+  require_same_device(kOp, "dy", dy, weights);
+  require_rank(kOp, "x", x, 2, "[R, K]");
+  require_shape(kOp, "x", x, {dy.dim(0), -1});
+  require_not_empty(kOp, "x", x);
+  require_like(kOp, "x", x, dy);
+  const int64_t most = dy.dim(1) * x.dim(1) - weights.numel();
+  require_range(kOp, "first", first >= 0 && first <= most, "0 to " + std::to_string(most),
+                std::to_string(first));
+}
+
 void require_moments(const AdamwStep& op) {
   const DType dtype = op.m.dtype;
   if (dtype != DType::kFloat32 && dtype != DType::kBFloat16 && dtype != DType::kUInt8)
@@ -70,9 +85,14 @@ void adamw_step(const AdamwStep& op, Stream& stream) {
     require_remainder(kOp, op.remainder, op.weights);
   }
   require_moments(op);
-  require_same_shape(kOp, "grad", op.grad, op.weights);
-  require_float(kOp, "grad", op.grad);
-  require_same_device(kOp, "grad", op.grad, op.weights);
+  if (op.factors.dy) {
+    if (op.grad) refuse("ERR_SHAPE", kOp, "grad", "none beside factors", shape_text(op.grad));
+    require_factors(op.factors, op.weights);
+  } else {
+    require_same_shape(kOp, "grad", op.grad, op.weights);
+    require_float(kOp, "grad", op.grad);
+    require_same_device(kOp, "grad", op.grad, op.weights);
+  }
   if (op.grad_norm) {
     require_shape(kOp, "gradNorm", op.grad_norm, {1});
     require_dtype(kOp, "gradNorm", op.grad_norm, DType::kFloat32);

@@ -11,9 +11,17 @@ namespace srpo {
 struct StochasticRounding {
   uint64_t seed;
   uint32_t purpose;
-  int64_t
-      offset;  // of the range's first element in all parameters; with 8-bit moments a multiple of
-               // their block
+  /// Of the range's first element in all parameters; with 8-bit moments a multiple of their block.
+  int64_t offset;
+};
+
+/// A matrix [N, K] that is kept as a sum of R outer products:
+///   G[n, k] = sum over r of dy[r, n] x[r, k],   in float, in the order of r, no product fused
+/// The gradient of a linear layer's weight is one: where few samples made it, its factors are far smaller.
+struct Factors {
+  TensorView dy;  // [R, N]  float or bfloat16
+  TensorView x;   // [R, K]  of dy's dtype
+  int64_t first;  // place of the range's first element in G, row by row
 };
 
 /// One AdamW update of a flat range, in place, t = step - skipped:
@@ -36,10 +44,11 @@ struct AdamwStep {
   TensorView remainder;  // [n, 2]  uint8              in and out, with bfloat16 weights, unless
                          //                            they are rounded stochastically
   TensorView m;          // [n]     float, bfloat16 or uint8  in and out
-  TensorView v;          // [n]     of m's dtype       in and out
-  TensorView m_scale;  // [ceil(n / 256)]  uint8     in and out, with uint8 moments: E of moments.h
-  TensorView v_scale;  // likewise
-  TensorView grad;     // [n]     float or bfloat16
+  TensorView v;          // [n]     of m's dtype              in and out
+  TensorView m_scale;    // [ceil(n / 256)]  uint8  in and out, with uint8 moments: E of moments.h
+  TensorView v_scale;    // likewise
+  TensorView grad;       // [n]     float or bfloat16  or not given: factors
+  Factors factors;       // instead of grad
   TensorView grad_norm;  // [1]     float              optional: no clipping, no check
   TensorView skipped;    // [1]     int32              optional: updates that were skipped so far
   double lr, beta1, beta2, eps, weight_decay;

@@ -13,6 +13,16 @@ struct GlobalNorm {
 
 void global_norm(const GlobalNorm& op, Stream& stream);
 
+/// norm = ||dy^T x||, of a matrix that is kept as a sum of R outer products, without the matrix:
+///   ||dy^T x||^2 = sum over a, b of (dy_a . dy_b) (x_a . x_b)
+struct FactoredNorm {
+  TensorView norm;  // [1]     float  out
+  TensorView dy;    // [R, N]
+  TensorView x;     // [R, K]  of dy's dtype
+};
+
+void factored_norm(const FactoredNorm& op, Stream& stream);
+
 /// counter += 1 if the norm is not finite: how many updates were skipped. Runs once an update, before
 /// the ranges that make it up.
 struct CountNonFinite {

@@ -28,6 +28,11 @@ export function isBlockMatrix({ name, shape }: Parameter): boolean {
   return shape.length === 2 && /^(?:double|single)_blocks\..*\.weight$/.test(name);
 }
 
+/** Whether it is a modulation's matrix: its layer sees one row a sample. */
+export function isModulation({ name }: Parameter): boolean {
+  return /(?:_mod\.lin|modulation\.(?:lin|1))\.weight$/.test(name);
+}
+
 /** The weights of FLUX under the names of its own files, in the order of the forward pass. */
 export function fluxParameters(config: FluxConfig): Parameter[] {
   const D = hiddenSize(config);

@@ -41,7 +41,12 @@ export function linear(
     save,
   );
   return record("linear", [x, w, b, residual, gate], y, (dy) => {
-    const dw = weightGradient(w, { bfloat16: x.dtype === "bfloat16" });
+    const factors = act === "none" && gate === null ? w.factors : undefined;
+    factors?.add(dy, x.handle);
+    const dw =
+      factors === undefined
+        ? weightGradient(w, { bfloat16: x.dtype === "bfloat16" })
+        : { into: null, result: null };
     const db = weightGradient(b);
     const wantsDgate = gate?.requiresGrad === true;
     const [dx, dgate] = native.linearBackward(

@@ -12,6 +12,16 @@ export interface RandomRounding {
 }
 
 /**
+ * The gradient of a matrix [N, K] as a sum of R outer products: `dy` [R, N], `x` [R, K], float32 or bfloat16
+ * both. `first` is the place of the range's first element in the matrix, row by row; default 0.
+ */
+export interface FactoredGradient {
+  readonly dy: Tensor;
+  readonly x: Tensor;
+  readonly first?: number;
+}
+
+/**
  * One AdamW update of a flat range, in place, with t = step - skipped:
  *
  *     g = grad * min(1, maxGradNorm / (gradNorm + 1e-6))
@@ -38,6 +48,7 @@ export interface RandomRounding {
  * @param options.mScale - [ceil(n / 256)], uint8, with uint8 moments; likewise vScale. Zeros at first
  * @param options.momentRounding - of moments that are not float32
  * @param options.grad - [n], float32 or bfloat16
+ * @param options.factors - instead of grad; summed in float32, in the order of their rows
  * @param options.step - of this update, from 1, those that were skipped counted
  * @param options.gradNorm - [1], float32, of the whole gradient; needed to clip and to skip
  * @param options.maxGradNorm - default 0: no clipping
@@ -49,7 +60,8 @@ export function adamwStep(options: {
   weights: Tensor;
   remainder?: Tensor | null | undefined;
   stochastic?: RandomRounding | undefined;
-  grad: Tensor;
+  grad?: Tensor | undefined;
+  factors?: FactoredGradient | undefined;
   m: Tensor;
   v: Tensor;
   mScale?: Tensor | undefined;
@@ -66,7 +78,7 @@ export function adamwStep(options: {
   skipped?: Tensor | undefined;
 }): void {
   const { weights, remainder, grad, m, v, mScale, vScale, gradNorm, skipped } = options;
-  const { stochastic, momentRounding } = options;
+  const { stochastic, momentRounding, factors } = options;
   native.adamwStep(
     weights.handle,
     remainder?.handle ?? null,
@@ -74,7 +86,7 @@ export function adamwStep(options: {
     v.handle,
     mScale?.handle ?? null,
     vScale?.handle ?? null,
-    grad.handle,
+    grad?.handle ?? null,
     gradNorm?.handle ?? null,
     skipped?.handle ?? null,
     options.lr,
@@ -90,5 +102,8 @@ export function adamwStep(options: {
     momentRounding?.seed,
     purposes.momentRounding,
     momentRounding?.offset ?? 0,
+    factors?.dy.handle ?? null,
+    factors?.x.handle ?? null,
+    factors?.first ?? 0,
   );
 }

@@ -14,6 +14,18 @@ export function globalNorm(grad: Tensor): Tensor {
 }
 
 /**
+ * The L2 norm of the matrix `dyT x`, from the products of the rows of each alone.
+ *
+ * @param dy - [R, N], float32 or bfloat16
+ * @param x - [R, K], dtype of dy
+ * @returns [1], float32; summed in double
+ * @throws SrpoError ERR_SHAPE, ERR_DTYPE, ERR_DEVICE, or ERR_RANGE for more than 65535 rows
+ */
+export function factoredNorm(dy: Tensor, x: Tensor): Tensor {
+  return new Tensor(native.factoredNorm(dy.handle, x.handle));
+}
+
+/**
  * Adds one to `counter` if the norm is not finite: the number of updates that `adamwStep` left out.
  * Call it once an update, before the update's ranges.
  *

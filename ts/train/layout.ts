@@ -1,0 +1,35 @@
+// How a run keeps its weights' gradients, where that is not as its precision has it.
+import { isModulation } from "../models/flux/parameters.js";
+import { SrpoError } from "../native/error.js";
+import type { ParameterSetOptions } from "../nn/parameter_set.js";
+import type { TrainConfig } from "./config.js";
+
+/** @throws SrpoError ERR_CONFIG for gradients that do not go with the rest */
+export function checkLayout(
+  { precision, gradDtype, modulationGradients, loraRank }: TrainConfig,
+  ranks: number,
+): void {
+  if (gradDtype === "bfloat16" && precision === "f32")
+    throw new SrpoError(
+      "ERR_CONFIG",
+      "gradDtype: expected float32 with precision f32, got bfloat16",
+    );
+  if (modulationGradients === "full") return;
+  const than = loraRank > 0 ? "a LoRA" : ranks > 1 ? `${ranks} ranks` : undefined;
+  if (than !== undefined)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `modulationGradients: expected full with ${than}, got factors`,
+    );
+}
+
+/** Of a model whose weights are all trained. */
+export function gradientOptions({
+  gradDtype,
+  modulationGradients,
+}: TrainConfig): Pick<ParameterSetOptions, "gradDtype" | "factored"> {
+  return {
+    gradDtype,
+    factored: modulationGradients === "factors" ? isModulation : undefined,
+  };
+}
