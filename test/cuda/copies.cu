@@ -117,6 +117,45 @@ void stores(Stream& stream) {
     }
 }
 
+// Every other pixel of a picture in, and out to every other pixel of another: [5, 6, 40] and [4, 5, 40].
+constexpr int kPixelBox = 64 * 3 * 3 * 2;
+
+__global__ void pixels_kernel(const __grid_constant__ TensorMap in,
+                              const __grid_constant__ TensorMap out) {
+  auto& full = *shared_array<Mbarrier>(kBox);
+  if (thread_rank() != 0) return;
+  mbarrier_init(full, 1);
+  mbarrier_init_fence();
+  mbarrier_arrive_expect(full, kPixelBox);
+  tma_load(shared_base(), in, full, Coordinates{0, -1, 0, 0});
+  mbarrier_wait(full, 0);
+  tma_store(out, shared_base(), Coordinates{0, 0, -1, 0});
+  bulk_commit();
+  bulk_wait<0>();
+}
+
+void pixels(Stream& stream) {
+  constexpr int C = 40, rows = 4, columns = 5;
+  Buffer<bfloat16> in(5 * 6 * C), out(rows * columns * C, bfloat16(7.f));
+  fill(in, 12);
+  const auto map = [](bfloat16* data, int64_t down, int64_t across, int64_t width, int64_t height) {
+    return tensor_map(data, DType::kBFloat16, {C, across, down, 1},
+                      {2 * C, 2 * width * C, height * width * C}, {64, 3, 3, 1}, Swizzle::k128);
+  };
+  // Odd rows and even columns of in; even rows and odd columns of out.
+  launch(pixels_kernel, {.grid = 1, .block = 32, .shared = kBox + 8, .stream = stream},
+         map(in.get() + 6 * C, 2, 3, 6, 5), map(out.get() + C, 2, 2, columns, rows));
+  finish(stream);
+  for (int i = 0; i < rows * columns * C; ++i) {
+    const int c = i % C, column = i / C % columns, row = i / (C * columns);
+    const int x = column / 2, y = row / 2 + 1;  // in the box
+    float want = 7.f;
+    if (row % 2 == 0 && column % 2 == 1)  // the box's column 0 lies outside of in, as does row 2
+      want = x < 1 || y > 1 ? 0.f : float(in[((2 * y + 1) * 6 + 2 * (x - 1)) * C + c]);
+    expect(float(out[i]) == want, "element " + std::to_string(i) + " is wrong");
+  }
+}
+
 template <bool kAdds>
 __global__ void bulk_kernel(float* out, const float* in, int bytes) {
   auto* line = shared_array<float>();
@@ -199,6 +238,11 @@ void add_copies(std::vector<Case>& cases) {
                      loads<4>(stream, {32, 6, 5, 2}, {32, 4, 4, 1}, Coordinates{0, -1, 2, 1},
                               Swizzle::k64);
                    }});
+  cases.push_back(
+      {"tma load, a box of pixels and more channels than there are", [](Stream& stream) {
+         loads<4>(stream, {40, 6, 5, 2}, {64, 7, 3, 1}, Coordinates{0, -1, -2, 1}, Swizzle::k128);
+       }});
+  cases.push_back({"tma load and store, every other pixel", pixels});
   cases.push_back({"tma store", stores<float, false>});
   cases.push_back({"tma add, float32", stores<float, true>});
   cases.push_back({"tma add, bfloat16", stores<bfloat16, true>});
