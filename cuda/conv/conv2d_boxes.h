@@ -8,19 +8,22 @@
 namespace srpo::cuda {
 
 /// A picture's [rows, columns] cut into boxes of `height` x `width` pixels, the last ones ragged, and its
-/// channels into `channels` runs. Tiles are counted channels first, so that those which read the same
-/// pixels run side by side; then along a row of boxes, rows, pictures.
+/// channels into `channels` runs. A cluster of `blocks` (1 or 2) takes so many boxes at once, one a block, of
+/// the same channels. Turns are counted channels first, so that those which read the same pixels run side by
+/// side; then along a row of boxes, rows, pictures.
 struct ConvBoxes {
   int height, width;  // of a box
   int down, across;   // boxes of a picture
-  int channels, pictures, tiles;
+  int channels, pictures;
+  int blocks, turns;
 
   struct Tile {
     int channels, column, row, picture;
   };
-  SRPO_HOST_DEVICE Tile tile(int i) const {
-    const int box = i / channels;
-    return {i % channels, box % across, box / across % down, box / (across * down)};
+  /// Past the last box the picture is one that is not there: nothing but zeros, and nothing is stored.
+  SRPO_HOST_DEVICE Tile tile(int turn, int rank) const {
+    const int box = turn / channels * blocks + rank;
+    return {turn % channels, box % across, box / across % down, box / (across * down)};
   }
 };
 
@@ -49,8 +52,8 @@ inline ConvBoxes conv_boxes(int64_t rows, int64_t columns, int64_t pictures, int
   }
   best.channels = static_cast<int>(channels);
   best.pictures = static_cast<int>(pictures);
-  const int64_t tiles = fewest * channels * pictures;
-  best.tiles = tiles > 0x7fffffff ? 0 : static_cast<int>(tiles);  // 0: too many
+  best.blocks = fewest * pictures > 1 ? 2 : 1;
+  best.turns = static_cast<int>(ceil_div(fewest * pictures, best.blocks) * channels);
   return best;
 }
 
@@ -60,8 +63,9 @@ struct ConvTileKind {
   int channels;  // of a tile
   double price;  // of a product in it, against the first: small tiles load more for each
 };
+/// A block of a pair loads 32, 40, 48 and 72 KB, x and half of w, for what is 64 deep of 128 x 256 products.
 constexpr ConvTileKind kConvTileKinds[] = {
-    {2, 128, 1.0}, {1, 256, 1.0}, {1, 128, 1.25}, {2, 64, 1.3}};
+    {1, 256, 1.0}, {2, 128, 1.02}, {1, 128, 1.2}, {2, 64, 1.4}};
 
 struct ConvChoice {
   int kind;  // of kConvTileKinds
@@ -79,8 +83,9 @@ inline ConvChoice choose_tiles(int64_t rows, int64_t columns, int64_t pictures, 
     const ConvTileKind& k = kConvTileKinds[kind];
     const ConvBoxes boxes = conv_boxes(rows, columns, pictures, ceil_div(channels, k.channels),
                                        int64_t{128} * k.blocks);
-    const double cost = static_cast<double>(ceil_div(boxes.tiles, multiprocessors)) * k.blocks *
-                        k.channels * k.price;
+    const int64_t clusters = multiprocessors < boxes.blocks ? 1 : multiprocessors / boxes.blocks;
+    const double cost =
+        static_cast<double>(ceil_div(boxes.turns, clusters)) * k.blocks * k.channels * k.price;
     if (best.kind >= 0 && cost >= least) continue;
     least = cost;
     best = {kind, boxes};

@@ -164,7 +164,9 @@ SRPO_DEVICE void store_sums(const float (&sums)[kBlocks][kSums], const ConvBoxes
       const unsigned y = row / static_cast<unsigned>(boxes.width), x = row % boxes.width;
       const ConvPixel at{tile.picture, tile.row * boxes.height + int64_t{y},
                          tile.column * boxes.width + int64_t{x}};
-      if (y >= static_cast<unsigned>(boxes.height) || at.i >= p.rows || at.j >= p.columns) continue;
+      if (y >= static_cast<unsigned>(boxes.height) || at.b >= p.B || at.i >= p.rows ||
+          at.j >= p.columns)
+        continue;
       const int64_t to = p.place(at) * p.N;
 #pragma unroll
       for (int j = 0; j < kSums / 2; ++j) {
