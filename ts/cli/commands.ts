@@ -24,6 +24,11 @@ export const commands: readonly CommandLoader[] = [
     load: async () => (await import("./train.js")).trainCommand,
   },
   {
+    name: "launch",
+    summary: "starts the ranks of a job on this machine and ends them together",
+    load: async () => (await import("./launch.js")).launchCommand,
+  },
+  {
     name: "preprocess",
     summary: "prompts to cached text embeddings",
     load: async () => (await import("./preprocess.js")).preprocessCommand,

@@ -74,6 +74,37 @@ async function addon(): Promise<Finding[]> {
   ];
 }
 
+/** What moves tensors between ranks, where there are several. */
+async function engines(): Promise<Finding[]> {
+  try {
+    const { mpiPath, hasMpi } = await import("../ranks/mpi.js");
+    const { ncclVersion } = await import("../ranks/nccl.js");
+    const { native } = await import("../native/binding.js");
+    const of = (what: string, say: () => string): Finding => {
+      try {
+        return { what, found: say() };
+      } catch (error) {
+        const [found = "", ...more] = (error as Error).message.split(". ");
+        return {
+          what,
+          found: `none: ${found}`,
+          ...(more.length > 0 && { advice: more.join(". ") }),
+        };
+      }
+    };
+    const mpi = hasMpi()
+      ? of("MPI", () => native.mpiVersion(mpiPath).split(",")[0]!)
+      : {
+          what: "MPI",
+          found: "not built",
+          advice: "for several ranks without GPUs: apt-get install openmpi-bin libopenmpi-dev",
+        };
+    return [mpi, of("NCCL", ncclVersion)];
+  } catch {
+    return []; // without the addon, which has a line of its own
+  }
+}
+
 async function findings(): Promise<Finding[]> {
   const whyNot = path.join(packageRoot, "build", "why-not.txt");
   return [
@@ -83,6 +114,7 @@ async function findings(): Promise<Finding[]> {
     { what: "memory", found: `${Math.round(os.totalmem() / 2 ** 30)} GiB` },
     { what: "cores", found: `${os.availableParallelism()}, ${os.cpus()[0]?.model ?? "unknown"}` },
     ...(await addon()),
+    ...(await engines()),
     ...(existsSync(whyNot)
       ? [{ what: "last build", found: readFileSync(whyNot, "utf8").trim().split("\n")[0]! }]
       : []),

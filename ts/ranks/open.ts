@@ -1,5 +1,5 @@
 import { native } from "../native/binding.js";
-import { SrpoError } from "../native/error.js";
+import { codeOf, SrpoError } from "../native/error.js";
 import type { Device } from "../tensor/device.js";
 import type { Communicator } from "./communicator.js";
 import { meetByEnvironment, meetByMpi, type Link } from "./meet.js";
@@ -8,7 +8,14 @@ import { newNcclId, openNccl } from "./nccl.js";
 import { NativeCommunicator } from "./native_communicator.js";
 import type { RankPlace } from "./place.js";
 import { soloCommunicator } from "./solo.js";
-import { defaultTimeoutSeconds, watchMaster, watchRanks, type Watch, type Where } from "./watch.js";
+import {
+  beatMs,
+  defaultTimeoutSeconds,
+  watchMaster,
+  watchRanks,
+  type Watch,
+  type Where,
+} from "./watch.js";
 
 export type Engine = "nccl" | "mpi";
 
@@ -77,7 +84,25 @@ export async function openCommunicator(
       ? native.commOpenMpi(mpiPath, device)
       : await openNccl(place, device, await shareId(link, id));
   communicator = new NativeCommunicator(handle, place, device, watch);
+  watchLauncher(place, process.env, leaveLost);
   return communicator;
+}
+
+/** Ends this process when `launch`, whose process SRPO_LAUNCH names, is gone without having ended it. */
+function watchLauncher(
+  { launcher }: RankPlace,
+  env: NodeJS.ProcessEnv,
+  onLost: (message: string) => void,
+): void {
+  const pid = Number(env["SRPO_LAUNCH"]);
+  if (launcher !== "launch" || !(pid > 1)) return;
+  setInterval(() => {
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      if (codeOf(error) === "ESRCH") onLost(`launch, process ${pid}, is gone; its ranks end`);
+    }
+  }, beatMs).unref();
 }
 
 /** MPI tells the ranks where to meet if it started them; else the launcher's variables do. */
