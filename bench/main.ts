@@ -14,6 +14,7 @@ import { cases as update } from "./ops/update/adamw.bench.js";
 import { cases as micro } from "./micro/render.bench.js";
 import { cases as flux } from "./models/flux.bench.js";
 import { cases as step } from "./train/srpo_step.bench.js";
+import { rankCounts, ranksResults } from "./ranks/ranks.js";
 import type { BenchCase, BenchOptions, BenchResult } from "./support/case.js";
 import { torchOpponent } from "./support/opponent.js";
 import { lineOf, runCase } from "./support/run.js";
@@ -48,6 +49,14 @@ export interface BenchCall extends BenchOptions {
   signal: AbortSignal;
 }
 
+const collectives = ["allReduce", "reduceScatter", "allGather", "ranks"];
+
+/** The collectives are no part of the short run: they are a job of their own. */
+function wantsRanks({ filter, full }: BenchOptions): boolean {
+  if (filter === "") return full;
+  return collectives.some((name) => name.includes(filter) || filter.startsWith(name));
+}
+
 /** Runs the cases that the options want and prints a line each. */
 export async function benchMain(options: BenchCall): Promise<number> {
   const opponent = options.python === undefined ? undefined : await torchOpponent(options.python);
@@ -77,6 +86,14 @@ export async function benchMain(options: BenchCall): Promise<number> {
     print(lineOf(result));
   }
   opponent?.end();
+  if (wantsRanks(options))
+    for (const ranks of rankCounts(options.full)) {
+      const results = await ranksResults(ranks, options, options.signal);
+      if (results === undefined)
+        print(`${ranks} ranks: skipped, there is no mpirun or no MPI in this build`);
+      for (const result of results ?? []) print(lineOf(result));
+      run.results.push(...(results ?? []));
+    }
   const ratios = run.results.flatMap(({ torch }) => (torch === undefined ? [] : [torch.ratio]));
   if (ratios.length > 0) {
     const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length);

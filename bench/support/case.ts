@@ -37,6 +37,8 @@ export interface BenchResult {
   microseconds: { median: number; minimum: number };
   gflops?: number;
   gigabytesPerSecond?: number;
+  /** A copy of the same tensor, by all ranks at once; its share: what must be sent a second, over what is copied. */
+  copy?: { microseconds: number; ratio: number };
   /** The opponent's time over ours, by round's median; above 1 ours is faster. */
   torch?: { microseconds: number; ratio: number; ratioOfMinima: number };
 }

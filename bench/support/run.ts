@@ -71,6 +71,7 @@ export function lineOf(result: BenchResult): string {
     result.gigabytesPerSecond === undefined
       ? ""
       : `${result.gigabytesPerSecond.toFixed(1)} GB/s`.padStart(11),
+    result.copy === undefined ? "" : `${result.copy.ratio.toFixed(2)} of copy`,
     result.torch === undefined
       ? ""
       : `torch ${time(result.torch.microseconds).padStart(9)}  ${result.torch.ratio.toFixed(2)} x`,

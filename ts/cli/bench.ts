@@ -51,6 +51,7 @@ export const benchCommand = command({
   examples: [
     ["bench", "the short run"],
     ["bench linear --full", "every shape of one op"],
+    ["bench ranks", "the collectives between two processes, over MPI"],
   ],
   async run({ full, against, python, rounds, roundMs, threads, save, json }, context) {
     native.cpuSetThreads(threads);

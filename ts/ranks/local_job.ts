@@ -42,8 +42,12 @@ name=$SRPO_LOGS/rank-$(printf %04d "$rank")
 echo $$ > "$name.pid"
 if [ "$rank" = 0 ]; then exec "$@"; else exec "$@" >> "$name.log" 2>&1; fi`;
 
-/** mpirun's own flags: as many ranks as are asked for, on all cores, whoever asks. */
-export function mpirunCommand(ranks: number, command: readonly string[]): string[] {
+/**
+ * mpirun's own flags: as many ranks as are asked for, on all cores, whoever asks.
+ *
+ * @throws SrpoError ERR_MPI where mpirun is not
+ */
+export function mpirunFlags(): string[] {
   const found = spawnSync("mpirun", ["--version"], { encoding: "utf8" });
   if (found.status !== 0)
     throw new SrpoError(
@@ -51,11 +55,13 @@ export function mpirunCommand(ranks: number, command: readonly string[]): string
       "launch: mpirun was not found: ranks without GPUs talk over MPI; on Debian: " +
         'apt-get install openmpi-bin libopenmpi-dev, then "npm run build:native"',
     );
+  if (!/open.?mpi/i.test(found.stdout)) return [];
   const root = process.getuid?.() === 0 ? ["--allow-run-as-root"] : [];
-  const flags = /open.?mpi/i.test(found.stdout)
-    ? [...root, "--oversubscribe", "--bind-to", "none"]
-    : [];
-  return ["mpirun", ...flags, "-n", String(ranks), "sh", "-c", wrapper, "sh", ...command];
+  return [...root, "--oversubscribe", "--bind-to", "none"];
+}
+
+function mpirunCommand(ranks: number, command: readonly string[]): string[] {
+  return ["mpirun", ...mpirunFlags(), "-n", `${ranks}`, "sh", "-c", wrapper, "sh", ...command];
 }
 
 function isAlive(pid: number): boolean {

@@ -6,6 +6,9 @@
 // (MPI_Allgather). So all ranks hold the same bits, an all-reduce gives the bits of a reduce-scatter,
 // bfloat16 is rounded once, and nothing depends on how MPI would have cut the message. Each rank sends
 // and receives 2 (N-1)/N of the tensor, the least there is.
+// Its C interface is all that is used.
+#define OMPI_SKIP_MPICXX 1
+#define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
 #include <algorithm>
@@ -95,7 +98,7 @@ T narrow(T x) {
 
 /// out[i] = copies[0][i] + copies[1][i] + ..., in this order, rounded once
 template <typename T>
-void add_up(T* out, const char* from, int64_t count, bool max) {
+[[gnu::always_inline]] inline void add_up(T* out, const char* from, int64_t count, bool max) {
   using Wide = decltype(wide(T{}));
   constexpr int64_t kBlock = 1024;
   Wide sum[kBlock];
@@ -121,10 +124,23 @@ void add_up(T* out, const char* from, int64_t count, bool max) {
   }
 }
 
+// Once an instruction set: what this one library is built for is every x86-64.
+#define SRPO_CLONES [[gnu::target_clones("avx2", "default")]]
+SRPO_CLONES void add_up_float32(float* out, const char* from, int64_t count, bool max) {
+  add_up(out, from, count, max);
+}
+SRPO_CLONES void add_up_bfloat16(srpo::bfloat16* out, const char* from, int64_t count, bool max) {
+  add_up(out, from, count, max);
+}
+SRPO_CLONES void add_up_int32(int32_t* out, const char* from, int64_t count, bool max) {
+  add_up(out, from, count, max);
+}
+
 void add_up(int type, void* out, const char* from, int64_t count, bool max) {
-  if (type == kSrpoMpiFloat32) add_up(static_cast<float*>(out), from, count, max);
-  if (type == kSrpoMpiBFloat16) add_up(static_cast<srpo::bfloat16*>(out), from, count, max);
-  if (type == kSrpoMpiInt32) add_up(static_cast<int32_t*>(out), from, count, max);
+  if (type == kSrpoMpiFloat32) add_up_float32(static_cast<float*>(out), from, count, max);
+  if (type == kSrpoMpiBFloat16)
+    add_up_bfloat16(static_cast<srpo::bfloat16*>(out), from, count, max);
+  if (type == kSrpoMpiInt32) add_up_int32(static_cast<int32_t*>(out), from, count, max);
 }
 
 int64_t size_of(int type) {
