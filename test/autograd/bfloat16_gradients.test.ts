@@ -125,6 +125,20 @@ forEachDevice("bfloat16 gradients", (test, device) => {
         );
     });
 
+  test("linear, large enough for tiles: the float32 gradient within one rounding", async () => {
+    const [a, b] = (["float32", "bfloat16"] as const).map((dtype) => {
+      const leaf = requireGrad(half([192, 128], 1));
+      leaf.grad = cast(half([192, 128], 2), dtype);
+      return leaf;
+    });
+    for (const w of [a!, b!]) backward(linear(half([1, 160, 128], 3), w), half([1, 160, 192], 4));
+    const [exact, rounded] = [await a!.grad!.read(), await b!.grad!.read()];
+    for (const [i, g] of rounded.entries()) {
+      const most = 2 ** -8 * Math.abs(exact[i]!) + 1e-3;
+      assert.ok(Math.abs(g - exact[i]!) <= most, `${i}: ${g} for ${exact[i]!}`);
+    }
+  });
+
   for (const alike of [false, true])
     test(`the sum of 64 prompts' ${alike ? "like" : "unlike"} gradients is right within 1.5 %, its norm within 0.1`, async () => {
       const make = (gradDtype: "float32" | "bfloat16") => {

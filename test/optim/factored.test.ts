@@ -9,7 +9,8 @@ import { cast, linear, mse } from "../../ts/ops/index.js";
 import { AdamW, type AdamWOptions } from "../../ts/optim/adamw.js";
 import { clipGradNorm, gradNorm } from "../../ts/optim/clip.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
-import type { Tensor } from "../../ts/tensor/tensor.js";
+import { tensor, type Tensor } from "../../ts/tensor/tensor.js";
+import { parametersNotFinite } from "../../ts/train/not_finite.js";
 import { initializeParameters } from "../../ts/nn/init.js";
 import { forEachDevice, memoryInUse, randn, refuses } from "../support/index.js";
 import { tinyFlux } from "../support/tiny_flux.js";
@@ -154,6 +155,21 @@ forEachDevice("factored modulation gradients", (test, device) => {
     new AdamW(model.parameters, { lr: 0.1, weightDecay: 0.5 }).step();
     const after = await w.read();
     assert.ok(after.every((v, i) => Math.abs(v - 0.95 * before[i]!) < 1e-6));
+  });
+
+  test("a gradient that is not finite is found by its weight's name", async () => {
+    const { parameters } = make("float32", true);
+    const [{ parameter }] = parameters.factored as [(typeof parameters.factored)[number]];
+    const w = parameters.get(parameter.name);
+    const dy = randn([1, w.dim(0)], { device });
+    dy.viewOf(3, [1]).copyFrom(tensor([Infinity], [1], { device }));
+    backward(linear(randn([1, w.dim(1)], { device }), w), dy);
+    assert.deepEqual(await parametersNotFinite(parameters), [parameter.name]);
+    assert.ok(!Number.isFinite(await gradNorm(parameters).item()));
+    const [before, adamw] = [await w.read(), new AdamW(parameters)];
+    adamw.step({ gradNorm: gradNorm(parameters) });
+    assert.deepEqual(await w.read(), before);
+    assert.equal(await adamw.skipped.item(), 1);
   });
 
   test("updates keep no memory", async () => {

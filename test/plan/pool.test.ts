@@ -17,6 +17,19 @@ const tolerance = 0.1;
 // Each takes more than the one before: the pool's peak is of the whole process.
 const settings: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
   [
+    "weights, moments and gradients in few bits",
+    {
+      height: 32,
+      width: 32,
+      batch: 1,
+      microBatch: 1,
+      rounding: "stochastic",
+      moments: "8bit",
+      gradDtype: "bfloat16",
+      modulationGradients: "factors",
+    },
+  ],
+  [
     "grpo",
     {
       height: 32,

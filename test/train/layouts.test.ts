@@ -1,6 +1,7 @@
 // Training with weights, moments and gradients of fewer bits ends where the exact layout ends, and stopped and
 // resumed it goes on to the bit.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { backward } from "../../ts/autograd/backward.js";
 import { fluxConfig } from "../../ts/models/flux/config.js";
 import { Flux } from "../../ts/models/flux/model.js";
@@ -15,6 +16,7 @@ import {
   assertSameRun,
   at,
   checkpoint,
+  fails,
   metricsOf,
   microFolder,
   succeed,
@@ -113,4 +115,27 @@ forEachDevice("layouts", (test, device) => {
         assertSameRun(whole, halves, 2);
         assert.ok(!checkpoint(halves, 1).weights.equals(checkpoint(halves, 2).weights));
       });
+
+  if (device === "cpu")
+    test("what does not go together is refused before anything is written", async () => {
+      await (made ??= microFolder());
+      const refused = (words: RegExp, ...flags: string[]) =>
+        fails(2, words, training("no", ...flags));
+      await refused(
+        /gradDtype: expected float32 with precision f32, got bfloat16/,
+        "--precision",
+        "f32",
+        "--grad-dtype",
+        "bfloat16",
+      );
+      await refused(
+        /modulationGradients: expected full with a LoRA, got factors/,
+        "--lora-rank",
+        "2",
+        "--modulation-gradients",
+        "factors",
+      );
+      await refused(/moments: expected one of float32, bfloat16, 8bit/, "--moments", "8");
+      assert.ok(!existsSync(at("no")));
+    });
 });
