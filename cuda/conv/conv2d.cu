@@ -20,10 +20,38 @@
 namespace srpo::cuda {
 namespace {
 
+/// Of phase `a`, with what the plan's offsets mean for the kernel's places: forward, place r meets
+/// a * stride + r - before, doubled or not; back, what x says of dy's o is copies * a + e + before - r =
+/// stride * o.
+ConvTaps taps_of(const ConvAxis::Phase& phase, int64_t slope, int64_t start, int64_t copies,
+                 int64_t kernel) {
+  ConvTaps taps{.slope = slope, .start = start, .copies = copies, .kernel = kernel};
+  taps.count = static_cast<int64_t>(phase.taps.size());  // neighbours all, in some order
+  for (const ConvAxis::Tap& tap : phase.taps)
+    if (&tap == &phase.taps[0] || tap.offset < taps.first) taps.first = tap.offset;
+  return taps;
+}
+ConvTaps forward_taps(const ConvAxis& axis, int64_t a, int64_t kernel, int64_t stride,
+                      int64_t before, bool upsample) {
+  const int64_t zoom = upsample ? 2 : 1;
+  return taps_of(axis.phases[a], zoom, before - a * stride, zoom, kernel);
+}
+ConvTaps gradient_taps(const ConvAxis& axis, int64_t a, int64_t kernel, int64_t stride,
+                       int64_t before, bool upsample) {
+  const int64_t copies = upsample ? 2 : 1;
+  return taps_of(axis.phases[a], -stride, copies * a + before, copies, kernel);
+}
+
+/// Whether the weights of these taps are the kernel's places in their order.
+bool in_order(const ConvTaps& taps) {
+  return taps.copies == 1 && (taps.slope == 1 || taps.kernel == 1) && taps.count == taps.kernel;
+}
+
 /// All phases of one direction; of `whole` the plan gives the taps, the steps and the weights. Channels of
 /// bfloat16 that are no whole packs are filled up with zeros: the copy engine asks for them.
 std::vector<ConvPhase> phases_of(ConvPhase whole, const ConvAxis& down, const ConvAxis& across,
-                                 const ConvWeights& w, int64_t kw, DType dtype, Stream& stream) {
+                                 decltype(forward_taps)* taps, const ConvWeights& w, int64_t kh,
+                                 int64_t kw, const Conv2dGeometry& g, DType dtype, Stream& stream) {
   bool dense = w.of_c == 1 && w.of_place == w.C;  // as the product reads it
   if (dtype == DType::kBFloat16) {
     whole.x = pack_pixels(whole.x, whole.B * whole.H * whole.W, whole.C, stream);
@@ -34,32 +62,20 @@ std::vector<ConvPhase> phases_of(ConvPhase whole, const ConvAxis& down, const Co
   const auto count = static_cast<int64_t>(down.phases.size());
   for (int64_t a = 0; a < count; ++a)
     for (int64_t b = 0; b < count; ++b) {
-      const ConvAxis::Phase &rows = down.phases[a], &columns = across.phases[b];
-      if (rows.count == 0 || columns.count == 0) continue;
-      std::vector<int64_t> tap_y, tap_x, places;
-      bool as_they_lie = dense;
-      for (const ConvAxis::Tap& r : rows.taps)
-        for (const ConvAxis::Tap& s : columns.taps) {
-          tap_y.push_back(r.offset);
-          tap_x.push_back(s.offset);
-          for (const int64_t row : r.places)
-            for (const int64_t column : s.places) places.push_back(row * kw + column);
-          as_they_lie = as_they_lie && r.places.size() * s.places.size() == 1;
-          places.resize(tap_y.size() * kMostPlaces, -1);
-        }
       ConvPhase phase = whole;
-      phase.taps = static_cast<int64_t>(tap_y.size());
-      phase.rows = rows.count;
-      phase.columns = columns.count;
+      phase.rows = down.phases[a].count;
+      phase.columns = across.phases[b].count;
+      if (phase.rows == 0 || phase.columns == 0) continue;
+      phase.down = taps(down, a, kh, g.stride, g.top, g.upsample);
+      phase.across = taps(across, b, kw, g.stride, g.left, g.upsample);
       phase.in_step = down.in_step;
       phase.out_step = count;
       phase.out_y = a;
       phase.out_x = b;
-      if (phase.taps > 0) {
-        phase.tap_y = upload(stream, tap_y);
-        phase.tap_x = upload(stream, tap_x);
-        phase.w = as_they_lie ? w.data : pack_weights(w, places, whole.C, dtype, stream);
-      }
+      if (dense && in_order(phase.down) && in_order(phase.across))
+        phase.w = w.data;
+      else if (phase.taps() > 0)
+        phase.w = pack_weights(w, phase.down, phase.across, whole.C, dtype, stream);
       phases.push_back(phase);
     }
   return phases;
@@ -146,7 +162,8 @@ void conv2d_forward(const Conv2dForward& op, Stream& stream) {
   const ConvAxis down = forward_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
   const ConvAxis across = forward_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
   const ConvWeights w{op.w.pointer, Cout, Cin, kh * kw * Cin, Cin, 1};
-  std::vector<ConvPhase> phases = phases_of(whole, down, across, w, kw, op.x.dtype, stream);
+  std::vector<ConvPhase> phases =
+      phases_of(whole, down, across, forward_taps, w, kh, kw, g, op.x.dtype, stream);
   if (op.statistics) return forward_with_statistics(phases, op, stream);
   for (const ConvPhase& phase : phases) conv2d_product(phase, op.x.dtype, stream);
 }
@@ -167,7 +184,8 @@ void conv2d_backward(const Conv2dBackward& op, Stream& stream) {
     const ConvAxis down = gradient_axis(whole.Ho, kh, g.stride, g.top, g.upsample);
     const ConvAxis across = gradient_axis(whole.Wo, kw, g.stride, g.left, g.upsample);
     const ConvWeights w{op.w.pointer, Cin, Cout, 1, Cin, kh * kw * Cin};
-    for (const ConvPhase& phase : phases_of(whole, down, across, w, kw, op.x.dtype, stream))
+    for (const ConvPhase& phase :
+         phases_of(whole, down, across, gradient_taps, w, kh, kw, g, op.x.dtype, stream))
       conv2d_product(phase, op.x.dtype, stream);
   }
   if (op.dw) conv2d_weight_gradient(op, stream);

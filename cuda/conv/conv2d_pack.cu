@@ -15,13 +15,15 @@ constexpr int kSquare = 32;  // of weights, transposed at once
 constexpr int kSquareRows = 8;
 
 template <typename T>
-__global__ void conv2d_pack_kernel(T* packed, const ConvWeights w, const int64_t* places,
-                                   int64_t taps, int64_t width) {
+__global__ void conv2d_pack_kernel(T* packed, const ConvWeights w, const ConvTaps down,
+                                   const ConvTaps across, int64_t width) {
   struct Square {
     float at[kSquare][kSquare + 1];  // n, c
   };
   auto& square = shared_memory<Square>();
-  const int64_t tap = blockIdx.z;
+  const int64_t tap = blockIdx.z, taps = down.count * across.count;
+  const int64_t top = down.slope * (down.first + tap / across.count) + down.start;
+  const int64_t left = across.slope * (across.first + tap % across.count) + across.start;
   const int64_t first_c = int64_t{blockIdx.x} * kSquare, first_n = int64_t{blockIdx.y} * kSquare;
   const int fast = static_cast<int>(threadIdx.x), slow = static_cast<int>(threadIdx.y);
   const T* const from = static_cast<const T*>(w.data);
@@ -30,8 +32,10 @@ __global__ void conv2d_pack_kernel(T* packed, const ConvWeights w, const int64_t
     const int64_t n = first_n + to_n, c = first_c + to_c;
     float sum = 0.f;
     if (n < w.N && c < w.C)
-      for (int k = 0; k < kMostPlaces && places[tap * kMostPlaces + k] >= 0; ++k)
-        sum += float(from[n * w.of_n + places[tap * kMostPlaces + k] * w.of_place + c * w.of_c]);
+      for (int64_t r = top; r < top + down.copies; ++r)
+        for (int64_t s = left; s < left + across.copies; ++s)
+          if (r >= 0 && r < down.kernel && s >= 0 && s < across.kernel)
+            sum += float(from[n * w.of_n + (r * across.kernel + s) * w.of_place + c * w.of_c]);
     square.at[to_n][to_c] = sum;
   }
   block_barrier();
@@ -56,9 +60,9 @@ __global__ void conv2d_pad_kernel(bfloat16* packed, const bfloat16* x, int64_t C
 
 }  // namespace
 
-const void* pack_weights(const ConvWeights& w, const std::vector<int64_t>& places, int64_t width,
-                         DType dtype, Stream& stream) {
-  const int64_t taps = static_cast<int64_t>(places.size()) / kMostPlaces;
+const void* pack_weights(const ConvWeights& w, const ConvTaps& down, const ConvTaps& across,
+                         int64_t width, DType dtype, Stream& stream) {
+  const int64_t taps = down.count * across.count;
   const void* result = nullptr;
   visit_float(dtype, [&]<typename T>() {
     T* const packed = scratch<T>(stream, w.N * taps * width);
@@ -67,7 +71,7 @@ const void* pack_weights(const ConvWeights& w, const std::vector<int64_t>& place
             .block = {kSquare, kSquareRows},
             .shared = sizeof(float) * kSquare * (kSquare + 1),
             .stream = stream},
-           packed, w, upload(stream, places), taps, width);
+           packed, w, down, across, width);
     result = packed;
   });
   return result;

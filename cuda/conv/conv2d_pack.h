@@ -2,14 +2,10 @@
 // packs of 16 bytes.
 #pragma once
 #include <cstdint>
-#include <vector>
 
-#include "cpp/core/dtype.h"
-#include "cpp/core/stream.h"
+#include "cuda/conv/conv2d_product.h"
 
 namespace srpo::cuda {
-
-constexpr int kMostPlaces = 4;  // of a tap: two each way on a doubled picture
 
 /// [N, kh * kw, C] told by its strides, in the direction of the product.
 struct ConvWeights {
@@ -18,10 +14,10 @@ struct ConvWeights {
   int64_t of_n, of_place, of_c;
 };
 
-/// [N, taps, width] = the sum over the tap's places [taps, kMostPlaces], which end where one is -1, in
-/// float; zeros from channel C on. In the op's scratch.
-const void* pack_weights(const ConvWeights& w, const std::vector<int64_t>& places, int64_t width,
-                         DType dtype, Stream& stream);
+/// [N, taps, width] = the sum over each tap's places, in float; zeros from channel C on. In the op's
+/// scratch.
+const void* pack_weights(const ConvWeights& w, const ConvTaps& down, const ConvTaps& across,
+                         int64_t width, DType dtype, Stream& stream);
 
 /// Channels that a pixel of C has where they lie in whole packs.
 inline int64_t packed_channels(int64_t C) {

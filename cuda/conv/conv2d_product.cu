@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
   }
 
   float sums[kEach][kEach] = {};
-  for (int64_t t = 0; t < p.taps; ++t) {
-    const int64_t tap_y = p.tap_y[t], tap_x = p.tap_x[t], tap = (tap_y * p.W + tap_x) * p.C;
+  for (int64_t t = 0; t < p.taps(); ++t) {
+    const int64_t tap_y = p.tap_y(t), tap_x = p.tap_x(t), tap = (tap_y * p.W + tap_x) * p.C;
     bool inside[kEach];
     for (int e = 0; e < kEach; ++e) {
       const int64_t row = corner_y[e] + tap_y, column = corner_x[e] + tap_x;
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhas
         const int64_t n = first_channel + line + e * kLines;
         panels.a[place][line + e * kLines] = inside[e] && c < p.C ? float(corner[e][tap + c]) : 0.f;
         panels.b[place][line + e * kLines] =
-            n < p.N && c < p.C ? float(w[(n * p.taps + t) * p.C + c]) : 0.f;
+            n < p.N && c < p.C ? float(w[(n * p.taps() + t) * p.C + c]) : 0.f;
       }
       block_barrier();
       multiply_panels(sums, panels);
@@ -73,7 +73,7 @@ int64_t conv2d_parts(const ConvPhase& phase, DType dtype, Stream& stream) {
 
 void conv2d_product(const ConvPhase& phase, DType dtype, Stream& stream) {
   if (conv2d_sm90_takes(phase, dtype)) return conv2d_sm90(phase, stream);
-  if (conv2d_mma_takes(phase, dtype)) return conv2d_mma(phase, stream);
+
   visit_float(dtype, [&]<typename T>() {
     launch(conv2d_product_kernel<T>,
            {.grid = {ceil_div(phase.pixels(), kTile), ceil_div(phase.N, kTile)},

@@ -46,8 +46,8 @@ SRPO_DEVICE void load_panels(typename Tile::Parts& parts, const ConvMaps& maps, 
   for (int i = static_cast<int>(blockIdx.x) / boxes.blocks; i < boxes.turns; i += clusters) {
     const ConvBoxes::Tile tile = boxes.tile(i, rank);
     const int n = tile.channels * kChannels;
-    for (int tap = 0; tap < static_cast<int>(p.taps); ++tap) {
-      const int tap_y = static_cast<int>(p.tap_y[tap]), tap_x = static_cast<int>(p.tap_x[tap]);
+    for (int tap = 0; tap < static_cast<int>(p.taps()); ++tap) {
+      const int tap_y = static_cast<int>(p.tap_y(tap)), tap_x = static_cast<int>(p.tap_x(tap));
       const TensorMap& x = maps.x[halves * ((tap_y & 1) * 2 + (tap_x & 1))];
       const int row = tile.row * boxes.height + (tap_y >> halves);
       const int column = tile.column * boxes.width + (tap_x >> halves);
@@ -112,7 +112,7 @@ SRPO_DEVICE void consume(typename ConvTile<kBlocks, kChannels>::Parts& parts, co
   const int group_row = warp() / 4 * 64 * kBlocks;  // of the group's pixels in the box
   const int first_row = group_row + warp() % 4 * 16;
   const int clusters = static_cast<int>(gridDim.x) / boxes.blocks;
-  const int panels = static_cast<int>(p.taps * ceil_div(p.C, kLine));
+  const int panels = static_cast<int>(p.taps() * ceil_div(p.C, kLine));
   RingPlace<Tile::kStages> at(0);
   unsigned parity = 0;
   for (int i = static_cast<int>(blockIdx.x) / boxes.blocks; i < boxes.turns; i += clusters) {
@@ -209,7 +209,7 @@ ConvMaps maps_of(const ConvPhase& p, const ConvBoxes& boxes, int channels, bool 
                                      {p.C, ceil_div(p.W - b, step), ceil_div(p.H - a, step), p.B},
                                      {step * p.C, step * p.W * p.C, p.H * p.W * p.C},
                                      {kLine, boxes.width, boxes.height, 1}, Swizzle::k128);
-  maps.w = tensor_map(p.w, kType, {p.C, p.taps, p.N}, {p.C, p.taps * p.C},
+  maps.w = tensor_map(p.w, kType, {p.C, p.taps(), p.N}, {p.C, p.taps() * p.C},
                       {kLine, 1, channels / boxes.blocks}, Swizzle::k128);
   if (!boxed) return maps;
   const auto of_phase = [&](const void* data) {
@@ -235,10 +235,10 @@ ConvChoice choice_of(const ConvPhase& p, Stream& stream) {
 
 bool conv2d_sm90_takes(const ConvPhase& p, DType dtype) {
   constexpr int64_t kMost = int64_t{1} << 29;  // places in a picture are ints
-  return dtype == DType::kBFloat16 && p.taps > 0 && p.in_step <= 2 && p.H >= p.in_step &&
+  return dtype == DType::kBFloat16 && p.taps() > 0 && p.in_step <= 2 && p.H >= p.in_step &&
          p.W >= p.in_step && p.H < kMost && p.W < kMost && p.rows < kMost && p.columns < kMost &&
-         p.taps < kMost && p.pixels() * ceil_div(p.N, kLine) < kMost && packs<bfloat16>(p.x, p.C) &&
-         packs<bfloat16>(p.w);
+         p.taps() < kMost && p.pixels() * ceil_div(p.N, kLine) < kMost &&
+         packs<bfloat16>(p.x, p.C) && packs<bfloat16>(p.w);
 }
 
 int64_t conv2d_sm90_parts(const ConvPhase& p, Stream& stream) {
