@@ -22,6 +22,7 @@ constexpr unsigned kPoison = 0xff;      // NaN as float32 and as bfloat16
 constexpr size_t kMostShared = 232448;  // 227 KiB, of an H100
 constexpr size_t kCanaryBytes = 1024;   // past the end of shared memory
 constexpr unsigned kMostResident = 64;  // clusters that run at once, if some wait for others
+constexpr unsigned kLooks = 64;         // one step in so many, a thread that spins looks again
 constexpr unsigned kIdleRounds = 2;     // rounds of spinning without progress before we give up
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
 
@@ -281,6 +282,13 @@ bool step() {
   ++scheduler.clock;
   complete_due(scheduler.clock);
   auto& ready = scheduler.ready;
+  auto& spinning = scheduler.spinning;
+  if (!spinning.empty() && !ready.empty() && draw(kLooks) == 0) {
+    // It looks again while others write what it waits for.
+    std::swap(spinning[draw(static_cast<unsigned>(spinning.size()))], spinning.back());
+    ready.push_back(spinning.back());
+    spinning.pop_back();
+  }
   const size_t choices = ready.size() + (scheduler.fresh.empty() ? 0 : 1);
   if (choices > 0) {
     const size_t chosen = draw(static_cast<unsigned>(choices));

@@ -5,7 +5,7 @@
 //   kJoin     out = residual + sums
 //   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
 //
-// The residual is on its way while the activation is computed.
+// The residual comes while the products are computed.
 #pragma once
 #include "cuda/common/activation.cuh"
 #include "cuda/gemm/gemm_outlet.cuh"
@@ -67,42 +67,38 @@ SRPO_DEVICE void finish(float (&v)[16], const GemmParameters& p, unsigned char* 
   }
 }
 
-/// All of a consumer's sums, whose first is (row, column).
+/// All of a consumer's sums, whose first lies at `tile`.
 template <typename Tile, Ending kEnding>
 SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
-                         GemmOutlet<Tile>& outlet, int row, int column, int batch) {
-  constexpr bool kFinishes = kEnding == Ending::kFinish;
+                         GemmOutlet<Tile, kEnding>& outlet, const Coordinates<3>& tile) {
+  constexpr int kPieces = GemmOutlet<Tile, kEnding>::kPieces;
 #pragma unroll
-  for (int i = 0; i < Tile::kSubtiles; ++i)
+  for (int piece = 0; piece < outlet.kAll; ++piece) {
+    const Coordinates<3> at = outlet.piece_at(tile, piece);
+    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= p.M)) continue;
+    float v[16];
 #pragma unroll
-    for (int j = 0; j < Tile::kN; j += kWide) {
-      const Coordinates<3> at{opaque(column) + j, opaque(row) + i * 64, opaque(batch)};
-      if (at.at[0] >= p.N || at.at[1] >= p.M) continue;
-      float v[16];
-#pragma unroll
-      for (int k = 0; k < 16; ++k) v[k] = sums[i][j / 2 + k];
-      unsigned char* const buffer = outlet.take();
-      if constexpr (kEnding == Ending::kAdd) {
-        put_float(buffer, v);
-      } else {
-        const bool joins = kEnding != Ending::kStore && p.output.residual != nullptr;
-        if (joins) outlet.fetch(buffer, p.residual, at);
-        if constexpr (kFinishes) finish(v, p, buffer, at.at[1], at.at[0]);
-        if (joins) {
-          outlet.wait_for_fetched();
-          add_bfloat16(v, buffer);
-        }
-        put_bfloat16(buffer, v);
+    for (int k = 0; k < 16; ++k) v[k] = sums[piece / kPieces][piece % kPieces * 16 + k];
+    unsigned char* const buffer = outlet.take(tile, piece);
+    if constexpr (kEnding == Ending::kAdd) {
+      put_float(buffer, v);
+    } else {
+      if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at.at[1], at.at[0]);
+      if (outlet.joins()) {
+        outlet.wait_for_fetched();
+        add_bfloat16(v, buffer);
       }
-      outlet.ready();
-      if (!outlet.leads()) continue;
-      if constexpr (kEnding == Ending::kAdd)
-        tma_add(p.out, buffer, at);
-      else
-        tma_store(p.out, buffer, at);
-      if (kFinishes && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
-      bulk_commit();
+      put_bfloat16(buffer, v);
     }
+    outlet.ready();
+    if (!outlet.leads()) continue;
+    if constexpr (kEnding == Ending::kAdd)
+      tma_add(p.out, buffer, at);
+    else
+      tma_store(p.out, buffer, at);
+    if (kEnding == Ending::kFinish && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
+    bulk_commit();
+  }
 }
 
 }  // namespace srpo::cuda

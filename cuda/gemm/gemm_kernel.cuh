@@ -18,16 +18,26 @@ SRPO_DEVICE void give_turn() {
   barrier_arrive(2 * kConsumers - own_consumer(), 2 * 128);
 }
 
+/// Where this consumer's sums of a tile begin in the output: column, row, batch.
+template <typename Tile>
+SRPO_DEVICE Coordinates<3> first_of(const GemmSchedule& schedule, int tile) {
+  const TilePlace place = place_of(schedule, tile);
+  return {place.column * Tile::kN,
+          place.row * Tile::kRound + own_rank<Tile>() * Tile::kM + own_part<Tile>() * 64,
+          place.batch};
+}
+
 template <typename Tile, Major kA, Major kB, Ending kEnding>
 SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
   RingPlace<Tile::kStages> at(0);
-  GemmOutlet<Tile> outlet;
+  GemmOutlet<Tile, kEnding> outlet{p};
   int turn = 0;
   for (GemmParts part(p.schedule, own_group<Tile>()); part.next(); ++turn) {
     if (Tile::kPingPong && turn % kConsumers != own_consumer()) {
       at.skip(part.steps());
       continue;
     }
+    if (!part.is_continuation()) outlet.begin(first_of<Tile>(p.schedule, part.tile));
     if (Tile::kPingPong && turn > 0) wait_for_turn();
     GemmSums<Tile> sums;
     multiply<Tile, kA, kB>(sums, shared, at, part.steps(), [&] {
@@ -35,12 +45,10 @@ SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
     });
     if (part.is_continuation()) {
       leave_part<Tile>(sums, p, part.range());
-      continue;
+    } else {
+      add_parts<Tile>(sums, p, part);
+      put_out<Tile, kEnding>(sums, p, outlet, first_of<Tile>(p.schedule, opaque(part.tile)));
     }
-    add_parts<Tile>(sums, p, part);
-    const TilePlace place = place_of(p.schedule, part.tile);
-    const int row = place.row * Tile::kRound + own_rank<Tile>() * Tile::kM + own_part<Tile>() * 64;
-    put_out<Tile, kEnding>(sums, p, outlet, row, place.column * Tile::kN, place.batch);
   }
   if (outlet.leads()) bulk_wait<0>();
 }
@@ -54,7 +62,8 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
       mbarrier_init(shared.full[i], 1);
       mbarrier_init(shared.empty[i], Tile::kCluster * Tile::kHolders);
     }
-    for (auto& fetched : shared.fetched) mbarrier_init(fetched, 1);
+    for (auto& fetched : shared.fetched)
+      for (auto& each : fetched) mbarrier_init(each, 1);
     mbarrier_init_fence();
   }
   if constexpr (Tile::kCluster > 1)

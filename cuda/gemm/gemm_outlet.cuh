@@ -12,7 +12,7 @@
 namespace srpo::cuda {
 
 constexpr int kWide = 32;              // columns
-constexpr int kHalf = kPartBytes / 2;  // of a buffer: results in bfloat16, and behind them pre
+constexpr int kHalf = kPartBytes / 2;  // of a buffer: what bfloat16 takes; pre lies behind it
 
 /// The first row that this thread has values of, and the first column of them.
 SRPO_DEVICE int own_row(int thread) {
@@ -22,31 +22,71 @@ SRPO_DEVICE int own_column(int thread) {
   return thread % 4 * 2;
 }
 
-/// The buffers of a consumer, one after the other.
-template <typename Tile>
+/// The buffers of a consumer, one after the other: whole ones, or halves where a half is enough. The
+/// residual comes into them ahead of its turn, half of the buffers at a time.
+template <typename Tile, Ending kEnding>
 struct GemmOutlet {
-  int taken = 0;
+  static constexpr int kPieces = Tile::kN / kWide;  // of a row of the tile
+  static constexpr int kAll = kPieces * Tile::kSubtiles;
+  static constexpr bool kMayJoin = kEnding == Ending::kJoin || kEnding == Ending::kFinish;
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
-  static SRPO_DEVICE auto& shared() { return shared_memory<GemmShared<Tile>>(); }
+  const GemmParameters& p;
+  int taken = 0;  // since the kernel began
+
   /// The thread that talks to the copy engine.
   static SRPO_DEVICE bool leads() { return consumer_thread() == 0; }
+  SRPO_DEVICE bool whole() const {
+    return kEnding == Ending::kAdd || (kEnding == Ending::kFinish && p.output.pre != nullptr);
+  }
+  /// Of buffers, a power of two.
+  SRPO_DEVICE int count() const { return whole() ? Tile::kBuffers : 2 * Tile::kBuffers; }
+  SRPO_DEVICE bool joins() const { return kMayJoin && p.output.residual != nullptr; }
+  SRPO_DEVICE unsigned char* buffer(int number) const {
+    auto& all = shared_memory<GemmShared<Tile>>().out[own_consumer()];
+    return all[0] + (number & (count() - 1)) * (whole() ? kPartBytes : kHalf);
+  }
+  SRPO_DEVICE Mbarrier& fetched(int number) const {
+    return shared_memory<GemmShared<Tile>>().fetched[own_consumer()][number & (count() - 1)];
+  }
 
-  /// A buffer that has been read; all threads of the warpgroup come.
-  SRPO_DEVICE unsigned char* take() {
-    if (leads()) bulk_wait_read<Tile::kBuffers - 1>();
+  /// By the leader: leaves as many copies in flight as there may be while a buffer is used anew.
+  SRPO_DEVICE void wait_read() const {
+    constexpr int kLess = kMayJoin ? 2 : 1;  // half of them are for what comes in
+    if (whole())
+      bulk_wait_read<Tile::kBuffers / kLess - 1>();
+    else
+      bulk_wait_read<2 * Tile::kBuffers / kLess - 1>();
+  }
+  /// By the leader: the residual of piece `piece` of the tile, for the buffer that is its turn's.
+  SRPO_DEVICE void fetch(const Coordinates<3>& tile, int piece, int number) const {
+    mbarrier_arrive_expect(fetched(number), kHalf);
+    tma_load(buffer(number), p.residual, fetched(number), piece_at(tile, piece));
+  }
+  static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
+    return {opaque(tile.at[0]) + piece % kPieces * kWide, opaque(tile.at[1]) + piece / kPieces * 64,
+            opaque(tile.at[2])};
+  }
+
+  /// Before the products of a tile: its first residuals come meanwhile.
+  SRPO_DEVICE void begin(const Coordinates<3>& tile) const {
+    if (!joins() || !leads()) return;
+    wait_read();
+    for (int piece = 0; piece < count() / 2; ++piece) fetch(tile, piece, taken + piece);
+  }
+  /// The buffer for a piece; all threads of the warpgroup come.
+  SRPO_DEVICE unsigned char* take(const Coordinates<3>& tile, int piece) {
+    if (leads()) {
+      wait_read();
+      const int ahead = count() / 2;
+      if (joins() && piece + ahead < kAll) fetch(tile, piece + ahead, taken + ahead);
+    }
     consumer_barrier();
-    return shared().out[own_consumer()][taken++ % Tile::kBuffers];
+    return buffer(taken++);
   }
-  /// Fills the first half of the buffer just taken; all of them or none.
-  static SRPO_DEVICE void fetch(unsigned char* buffer, const TensorMap& map, Coordinates<3> at) {
-    if (!leads()) return;
-    auto& fetched = shared().fetched[own_consumer()];
-    mbarrier_arrive_expect(fetched, kHalf);
-    tma_load(buffer, map, fetched, at);
-  }
+  /// The residual lies in the buffer taken last.
   SRPO_DEVICE void wait_for_fetched() const {
-    mbarrier_wait(shared().fetched[own_consumer()], static_cast<unsigned>(taken - 1) & 1);
+    mbarrier_wait(fetched(taken - 1), ((taken - 1) & count()) == 0 ? 0 : 1);
   }
   /// What all threads have written may be read by the copy engine, which the leader starts then.
   static SRPO_DEVICE void ready() {

@@ -60,7 +60,7 @@ struct GemmShared {
   alignas(1024) unsigned char a[Tile::kStages][Tile::kBytesA];
   unsigned char b[Tile::kStages][Tile::kBytesB];
   unsigned char out[kConsumers][Tile::kBuffers][kPartBytes];
-  Mbarrier full[Tile::kStages], empty[Tile::kStages], fetched[kConsumers];
+  Mbarrier full[Tile::kStages], empty[Tile::kStages], fetched[kConsumers][2 * Tile::kBuffers];
 };
 static_assert(sizeof(GemmShared<GemmTile128x256>) <= kMostShared);
 static_assert(sizeof(GemmShared<GemmTile128x192>) <= kMostShared);

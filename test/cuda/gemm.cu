@@ -33,7 +33,7 @@ struct Product {
         finishes(finishes),
         a(size_t(s.batch) * s.M * s.K),
         b(size_t(s.batch) * s.N * s.K),
-        c(size_t(s.batch) * s.M * s.N, bfloat16(std::nanf(""))),
+        c(size_t(s.batch) * s.M * s.N, bfloat16(adds_to_itself() ? 2.f : std::nanf(""))),
         pre(finishes ? c.size() : 1),
         bias(s.N),
         gate(size_t(2) * s.N),
@@ -45,6 +45,9 @@ struct Product {
     fill(gate, 4);
     fill(residual, 5);
   }
+
+  /// As a gradient in bfloat16 does.
+  bool adds_to_itself() const { return lies == Lies::kTransposed && size.batch == 1; }
 
   Gemm gemm() {
     const auto [M, N, K, batch] = size;
@@ -60,6 +63,7 @@ struct Product {
       g.output.out = sums.get();
       g.output.accumulate = true;
     }
+    if (adds_to_itself()) g.output.residual = c.get();
     if (finishes) {
       g.output.bias = bias.get();
       g.output.activation = ActivationKind::kGeluTanh;
@@ -91,6 +95,7 @@ struct Product {
         want += 1;
         got = sums[at];
       }
+      if (adds_to_itself()) want += 2;
       if (finishes) {
         want += float(bias[j]);
         near(float(pre[at]), want, at, "pre");
