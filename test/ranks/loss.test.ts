@@ -92,6 +92,24 @@ for (const [way, what] of [
     assert.match(stderr, /at step 20 .*: it failed with exit code 1; its log says why/);
   });
 
+test("ranks that are out of step are told so, not left waiting", async () => {
+  const { code, stderr } = await startRanks(2, child("ranks/loss_child", "10", "mismatch")).ended;
+  assert.notEqual(code, 0);
+  assert.match(
+    stderr,
+    /the ranks are out of step: rank 0 on \S+ is at step 21 in allReduce \(collective 21\).*, rank 1 on \S+ at step 2\d in barrier \(collective 21\)/,
+  );
+});
+
+test("a rank that never comes to a collective is named", async () => {
+  const { code, stderr } = await startRanks(3, child("ranks/loss_child", "30", "late")).ended;
+  assert.notEqual(code, 0);
+  assert.match(
+    stderr,
+    /rank \d on \S+ was at step 21 in allReduce .*longer than 2 s; it waits for rank 2 on \S+, which is at step 20 after 20 collectives/,
+  );
+});
+
 test("a run that ends is no loss", async () => {
   const { code, stdout, stderr } = await startRanks(4, child("ranks/loss_child", "10", "end"))
     .ended;

@@ -6,6 +6,7 @@ import { zeros } from "../../ts/tensor/tensor.js";
 const [, , timeout, way = "none", at = "20"] = process.argv;
 const communicator = await openCommunicator(readPlace(), "cpu", {
   timeoutSeconds: Number(timeout),
+  collectiveSeconds: way === "late" ? 2 : 60,
 });
 const { rank, size } = communicator;
 const t = zeros([1000]);
@@ -20,6 +21,8 @@ for (let step = 1; step <= 1500; ++step) {
     if (rank === size - 1) {
       if (way === "throw") throw new Error("a step that failed");
       if (way === "exit") process.exit(0);
+      if (way === "mismatch") communicator.barrier().catch(() => undefined);
+      if (way === "late") await new Promise((resolve) => setTimeout(resolve, 60_000));
       if (way === "block") for (;;) Math.sqrt(step);
     }
   }

@@ -53,6 +53,11 @@ export class NativeCommunicator implements Communicator {
     return { step, collective: started > ended ? name : "", count: started, seconds: running };
   }
 
+  /** What failed behind a call that had returned. */
+  get failure(): string | undefined {
+    return this.#gone ? undefined : (this.progress.failure ?? undefined);
+  }
+
   get progress(): CommProgress {
     return native.commProgress(this.#handle);
   }

@@ -14,7 +14,7 @@ import {
   watchMaster,
   watchRanks,
   type Watch,
-  type Where,
+  type WatchOptions,
 } from "./watch.js";
 
 export type Engine = "nccl" | "mpi";
@@ -24,6 +24,8 @@ export interface OpenOptions {
   engine?: Engine;
   /** How long a rank may be silent before it counts as stopped; default SRPO_RANK_TIMEOUT, or 60. */
   timeoutSeconds?: number;
+  /** How long a rank may wait for others in one collective; default 1800. On cuda it is not known. */
+  collectiveSeconds?: number;
   /** How long the ranks may take to meet; default 120. */
   connectSeconds?: number;
   /** Told that a rank was lost, just before this process ends. */
@@ -72,6 +74,9 @@ export async function openCommunicator(
   const watch = startWatch(link, {
     place: met,
     timeoutSeconds,
+    ...(options.collectiveSeconds !== undefined && {
+      collectiveSeconds: options.collectiveSeconds,
+    }),
     where: () =>
       communicator?.where ?? { step: 0, collective: "the meeting", count: 0, seconds: 0 },
     onLost: (message) => {
@@ -84,23 +89,28 @@ export async function openCommunicator(
       ? native.commOpenMpi(mpiPath, device)
       : await openNccl(place, device, await shareId(link, id));
   communicator = new NativeCommunicator(handle, place, device, watch);
-  watchLauncher(place, process.env, leaveLost);
+  watchSelf(place, process.env, communicator);
   return communicator;
 }
 
-/** Ends this process when `launch`, whose process SRPO_LAUNCH names, is gone without having ended it. */
-function watchLauncher(
-  { launcher }: RankPlace,
+/**
+ * Ends this process when `launch`, whose process SRPO_LAUNCH names, is gone without having ended it, or when NCCL
+ * says that a collective failed behind a call that had returned.
+ */
+function watchSelf(
+  { launcher, rank }: RankPlace,
   env: NodeJS.ProcessEnv,
-  onLost: (message: string) => void,
+  communicator: NativeCommunicator,
 ): void {
-  const pid = Number(env["SRPO_LAUNCH"]);
-  if (launcher !== "launch" || !(pid > 1)) return;
+  const pid = launcher === "launch" ? Number(env["SRPO_LAUNCH"]) : 0;
   setInterval(() => {
+    const { failure } = communicator;
+    if (failure !== undefined) leaveLost(`rank ${rank}: NCCL: ${failure}`);
+    if (!(pid > 1)) return;
     try {
       process.kill(pid, 0);
     } catch (error) {
-      if (codeOf(error) === "ESRCH") onLost(`launch, process ${pid}, is gone; its ranks end`);
+      if (codeOf(error) === "ESRCH") leaveLost(`launch, process ${pid}, is gone; its ranks end`);
     }
   }, beatMs).unref();
 }
@@ -126,14 +136,6 @@ async function shareId(link: Link, id: string | undefined): Promise<string> {
   return id!;
 }
 
-function startWatch(
-  link: Link,
-  options: {
-    place: RankPlace;
-    timeoutSeconds: number;
-    where: () => Where;
-    onLost: (message: string) => void;
-  },
-): Watch {
+function startWatch(link: Link, options: WatchOptions): Watch {
   return "server" in link ? watchRanks(link.server, options) : watchMaster(link.client, options);
 }

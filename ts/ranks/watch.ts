@@ -11,6 +11,8 @@ export const beatMs = 1000;
 const shortestBeatMs = 200;
 /** How long a rank may say nothing: long files are read and hashed in that time. */
 export const defaultTimeoutSeconds = 60;
+/** How long a rank may wait for the others in one collective: a save, a picture or an evaluation of rank 0's. */
+export const defaultCollectiveSeconds = 1800;
 const farewellMs = 5000;
 
 /** Where a rank is. */
@@ -27,6 +29,8 @@ export interface Where {
 export interface WatchOptions {
   place: RankPlace;
   timeoutSeconds: number;
+  /** Default 1800. */
+  collectiveSeconds?: number;
   where: () => Where;
   /** Ends this process; called once. */
   onLost: (message: string) => void;
@@ -79,11 +83,38 @@ interface Heard {
   left: boolean;
 }
 
+/** Where one rank is, named. */
+interface Place {
+  name: string;
+  where: Where;
+}
+
+/** What is wrong with where the ranks are: two in different calls of one number, or one that others wait for. */
+function outOfStep(ranks: readonly Place[], collectiveSeconds: number): string | undefined {
+  const inside = ranks.filter(({ where }) => where.collective !== "");
+  for (const { name, where } of inside) {
+    const other = inside.find(
+      (one) => one.where.count === where.count && one.where.collective !== where.collective,
+    );
+    if (other !== undefined)
+      return (
+        `the ranks are out of step: ${name} is ${placeOf(where)}, ` +
+        `${other.name} ${placeOf(other.where)}`
+      );
+  }
+  const waiting = inside.find(({ where }) => where.seconds > collectiveSeconds);
+  if (waiting === undefined) return undefined;
+  const last = ranks.reduce((a, b) => (b.where.count < a.where.count ? b : a));
+  return (
+    `${waiting.name} was ${placeOf(waiting.where)}, longer than ${collectiveSeconds} s; ` +
+    `it waits for ${last.name}, which is ${placeOf(last.where)}`
+  );
+}
+
 /** Rank 0's: hears all others. */
-export function watchRanks(
-  server: StoreServer,
-  { place, timeoutSeconds, where, onLost }: WatchOptions,
-): Watch {
+export function watchRanks(server: StoreServer, options: WatchOptions): Watch {
+  const { place, timeoutSeconds, where, onLost } = options;
+  const { collectiveSeconds = defaultCollectiveSeconds } = options;
   const ranks = new Map<number, Heard>();
   const join = (member: Member) =>
     ranks.set(member.rank, {
@@ -94,17 +125,29 @@ export function watchRanks(
     });
   let ended = false;
   let onLeft = () => {};
-  const lost = ({ member, where: at }: Heard, why: string) => {
+  const end = (message: string) => {
     if (ended) return;
     ended = true;
     stop();
-    const message =
-      `rank ${member.rank} on ${member.host} was lost ${placeOf(at)}: ${why}. ` +
-      `Rank 0 on ${place.host} was ${placeOf(where())}. The job ends; its last checkpoint is whole`;
-    server.tell({ end: message });
+    const whole = `${message}. The job ends; its last checkpoint is whole`;
+    server.tell({ end: whole });
     // The word goes out first.
-    setTimeout(() => onLost(message), 200);
+    setTimeout(() => onLost(whole), 200);
   };
+  const lost = ({ member, where: at }: Heard, why: string) =>
+    end(
+      `rank ${member.rank} on ${member.host} was lost ${placeOf(at)}: ${why}. ` +
+        `Rank 0 on ${place.host} was ${placeOf(where())}`,
+    );
+  const named = (): Place[] => [
+    { name: `rank 0 on ${place.host}`, where: where() },
+    ...[...ranks.values()]
+      .filter(({ left }) => !left)
+      .map(({ member, where: at }) => ({
+        name: `rank ${member.rank} on ${member.host}`,
+        where: at,
+      })),
+  ];
   const stop = everyBeat((wasAway) => {
     server.tell({ pulse: 1 });
     const now = performance.now();
@@ -114,6 +157,8 @@ export function watchRanks(
       if (!heard.left && silent > timeoutSeconds)
         lost(heard, `it has been silent for ${silent.toFixed(0)} s, stopped or stuck`);
     }
+    const wrong = outOfStep(named(), collectiveSeconds);
+    if (wrong !== undefined) end(wrong);
   });
   for (const member of server.members) join(member);
   server.events = {
