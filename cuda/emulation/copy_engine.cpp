@@ -1,4 +1,5 @@
 // The copy engine: boxes of tensors to and from shared memory.
+#include <algorithm>
 #include <cstring>
 
 #include "cuda/emulation/async_state.h"
@@ -17,21 +18,30 @@ int64_t elements_of(const TensorMap& map) {
   return n;
 }
 
-/// Calls f(offset in the box in bytes, address in global memory or null outside) for each element.
+constexpr int64_t kPiece = 16;  // bytes that no swizzle parts
+
+/// Calls f(offset in the box, address in global memory, first byte, end) for each 16-byte piece of the box:
+/// the bytes [first, end) of it lie inside of the tensor.
 template <typename F>
-void for_each_element(const TensorMap& map, const int* at, const F& f) {
+void for_each_piece(const TensorMap& map, const int* at, const F& f) {
   const auto size = static_cast<int64_t>(size_of(map.dtype));
-  const int64_t count = elements_of(map);
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t rest = i, offset = 0;
+  const int64_t width = map.box[0] * size, rows = elements_of(map) / map.box[0];
+  const int64_t begin = -at[0] * size, end = (map.sizes[0] - at[0]) * size;  // of the tensor
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t rest = row, offset = at[0];
     bool inside = true;
-    for (int d = 0; d < map.rank; ++d) {
+    for (int d = 1; d < map.rank; ++d) {
       const int64_t place = at[d] + rest % map.box[d];
       rest /= map.box[d];
       inside = inside && place >= 0 && place < map.sizes[d];
       offset += place * map.strides[d];
     }
-    f(static_cast<unsigned>(i * size), inside ? map.data + offset * size : nullptr);
+    for (int64_t x = 0; x < width; x += kPiece) {
+      const int64_t first = std::clamp<int64_t>(begin - x, 0, kPiece);
+      const int64_t last = std::clamp<int64_t>(end - x, first, kPiece);
+      f(static_cast<unsigned>(row * width + x), map.data + offset * size + x, first,
+        inside ? last : first);
+    }
   }
 }
 
@@ -45,16 +55,15 @@ struct Load {
 
 void complete_load(void* context) {
   Load* load = static_cast<Load*>(context);
-  const size_t size = size_of(load->map.dtype);
   unsigned char* shared = load->block->shared;
   if (shared != nullptr) {
-    for_each_element(load->map, load->at, [&](unsigned offset, const char* from) {
-      unsigned char* to = shared + swizzled(load->to + offset, load->map.swizzle);
-      if (from == nullptr)
-        std::memset(to, 0, size);
-      else
-        std::memcpy(to, from, size);
-    });
+    for_each_piece(load->map, load->at,
+                   [&](unsigned offset, const char* from, int64_t first, int64_t end) {
+                     unsigned char* to = shared + swizzled(load->to + offset, load->map.swizzle);
+                     if (end - first < kPiece) std::memset(to, 0, kPiece);
+                     if (end > first)
+                       std::memcpy(to + first, from + first, static_cast<size_t>(end - first));
+                   });
     mbarrier_complete(*load->block, load->full, load->bytes);
   }
   delete load;
@@ -69,27 +78,26 @@ void check_place(const TensorMap& map, unsigned offset, int rank, const char* wh
          std::to_string(offset));
 }
 
+template <typename T>
+void add(char* to, const unsigned char* from) {
+  T sum, more;
+  std::memcpy(&sum, to, sizeof(T));
+  std::memcpy(&more, from, sizeof(T));
+  sum = T(float(sum) + float(more));
+  std::memcpy(to, &sum, sizeof(T));
+}
+
 void perform(const BulkStore& store) {
-  const size_t size = size_of(store.map.dtype);
   const unsigned char* shared = store.from - store.offset;
-  for_each_element(store.map, store.at, [&](unsigned offset, char* to) {
-    if (to == nullptr) return;
+  for_each_piece(store.map, store.at, [&](unsigned offset, char* to, int64_t first, int64_t end) {
     const unsigned char* from = shared + swizzled(store.offset + offset, store.map.swizzle);
-    if (!store.adds) {
-      std::memcpy(to, from, size);
-    } else if (store.map.dtype == DType::kFloat32) {
-      float sum, add;
-      std::memcpy(&sum, to, 4);
-      std::memcpy(&add, from, 4);
-      sum += add;
-      std::memcpy(to, &sum, 4);
-    } else {
-      bfloat16 sum, add;
-      std::memcpy(&sum, to, 2);
-      std::memcpy(&add, from, 2);
-      sum = bfloat16(float(sum) + float(add));
-      std::memcpy(to, &sum, 2);
-    }
+    if (end <= first) return;
+    if (!store.adds)
+      std::memcpy(to + first, from + first, static_cast<size_t>(end - first));
+    else if (store.map.dtype == DType::kFloat32)
+      for (int64_t i = first; i < end; i += 4) add<float>(to + i, from + i);
+    else
+      for (int64_t i = first; i < end; i += 2) add<bfloat16>(to + i, from + i);
   });
 }
 
