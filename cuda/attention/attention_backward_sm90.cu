@@ -9,7 +9,8 @@
 // once as fit the card whole. Scores are made transposed, keys as rows, so that p and ds stay in registers for
 // dv and dk, whose sums stay there too. ds goes through shared memory for dq^T = k^T ds^T, of which a group
 // makes half of the channels and warp 9 adds the whole to global memory (FlashAttention-3, Shah et al. 2024,
-// app. B.1; the order of additions is ours). Warp 8 has the copy engine fill the rings.
+// app. B.1; the order of additions is ours). Warp 8 has the copy engine fill the rings. The products of a step
+// are issued so that the next ones queue behind them, up to the next tile's scores.
 //
 // Bound by the tensor cores: 10 Lq Lk Dh FLOP a head.
 
@@ -138,35 +139,37 @@ SRPO_DEVICE void consume(Shared& shared, const Maps& maps, const Plan& plan, int
   const HeadTile<kGroupRows>&k = shared.k[group], &v = shared.v[group];
   for (int head = plan.first_head(); head < plan.heads; head += plan.heads_at_once) {
     float dk[kGroupSums] = {}, dv[kGroupSums] = {};
-    mbarrier_wait(shared.keys_full, at_keys.parity);
-    at_keys.advance();
-    for (unsigned i = 0; i < plan.turns.query_tiles; ++i, at.advance(), at_dq.advance()) {
-      const int stage = at.index;
-      const HeadTile<kQueries>&q = shared.q[stage], &dout = shared.dout[stage];
-      float s[kQueries / 2], dp[kQueries / 2];
-      Weights<kQueries> p, ds;
-
-      mbarrier_wait(shared.q_full[stage], at.parity);
+    float s[kQueries / 2], dp[kQueries / 2];
+    const auto begin_scores = [&] {
+      mbarrier_wait(shared.q_full[at.index], at.parity);
       wgmma_fence();
-      multiply_heads<kQueries>(s, k, q);
+      multiply_heads<kQueries>(s, k, shared.q[at.index]);
       wgmma_commit();
-      mbarrier_wait(shared.dout_full[stage], at.parity);
+    };
+    const auto finish_scores = [&] {
+      mbarrier_wait(shared.dout_full[at.index], at.parity);
       wgmma_fence();
-      multiply_heads<kQueries>(dp, v, dout);
+      multiply_heads<kQueries>(dp, v, shared.dout[at.index]);
       wgmma_commit();
       wgmma_wait<1>();
       wgmma_hold(s);
-      weigh(s, shared.statistics[stage][0], plan.scale * kLog2E, plan.Lk - first);
+      weigh(s, shared.statistics[at.index][0], plan.scale * kLog2E, plan.Lk - first);
       wgmma_wait<0>();
       wgmma_hold(dp);
+    };
+    // From s = p and dp to the next tile's: the tensor cores have the next scores to go on with while dq is
+    // taken away and p made. Nothing is in flight where a step begins: ptxas would serialise it.
+    const auto step = [&]<bool kLast>() {
+      const int stage = at.index;
+      Weights<kQueries> p, ds;
       differentiate(dp, s, shared.statistics[stage][1]);
       pack_weights<kQueries>(p, s);
       pack_weights<kQueries>(ds, dp);
-
       put_ds(shared.ds[stage], ds, group);
       fence_async();
       wgmma_fence();
-      gather_heads<kQueries>(dv, p, dout);
+      gather_heads<kQueries>(dv, p, shared.dout[stage]);
+      gather_heads<kQueries>(dk, ds, shared.q[stage]);
       wgmma_commit();
       barrier_sync(1, kGroups * kGroup);  // ds of both groups is there
       float dq[kQueries / 2];
@@ -175,13 +178,15 @@ SRPO_DEVICE void consume(Shared& shared, const Maps& maps, const Plan& plan, int
       wgmma_commit();
       wgmma_wait<1>();
       wgmma_hold(dv);
+      wgmma_hold(dk);
       release(shared.dout_empty[stage]);
-      wgmma_fence();
-      gather_heads<kQueries>(dk, ds, q);
-      wgmma_commit();
-      wgmma_wait<1>();
+      release(shared.q_empty[stage]);
+      at.advance();
+      if constexpr (!kLast) begin_scores();
+      wgmma_wait<kLast ? 0 : 1>();
       wgmma_hold(dq);
       mbarrier_wait(shared.dq_empty, at_dq.parity);
+      at_dq.advance();
 #pragma unroll
       for (int j = 0; j < kQueries / 8; ++j) {
         const float four[4] = {dq[4 * j], dq[4 * j + 1], dq[4 * j + 2], dq[4 * j + 3]};
@@ -190,10 +195,16 @@ SRPO_DEVICE void consume(Shared& shared, const Maps& maps, const Plan& plan, int
       fence_async();
       warp_barrier();
       release(shared.dq_full);
-      wgmma_wait<0>();
-      wgmma_hold(dk);
-      release(shared.q_empty[stage]);
-    }
+      if constexpr (!kLast) finish_scores();
+    };
+
+    mbarrier_wait(shared.keys_full, at_keys.parity);
+    at_keys.advance();
+    begin_scores();
+    finish_scores();
+#pragma unroll 1
+    for (unsigned i = 1; i < plan.turns.query_tiles; ++i) step.template operator()<false>();
+    step.template operator()<true>();
     barrier_sync(1, kGroups * kGroup);  // both groups are done with k
     const float scale[2] = {plan.scale, plan.scale}, one[2] = {1.f, 1.f};
     put_heads(shared.k[group], dk, scale);
