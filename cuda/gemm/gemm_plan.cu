@@ -1,7 +1,13 @@
 #include "cuda/gemm/gemm_plan.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "cpp/core/error.h"
 #include "cuda/gemm/gemm_tile.cuh"
 
 namespace srpo::cuda {
@@ -64,6 +70,16 @@ double clocks(const GemmSchedule& s, const Clocks& c) {
   return total;
 }
 
+std::optional<GemmTileKind> forced_tile() {
+  const char* const text = std::getenv("SRPO_GEMM_TILE");
+  if (text == nullptr || *text == '\0') return {};
+  constexpr const char* kNames[] = {"128x256", "ping-pong", "128x128", "64x128"};
+  for (size_t i = 0; i < std::size(kNames); ++i)
+    if (std::string_view(text) == kNames[i]) return kGemmTileKinds[i];
+  throw Error("ERR_CONFIG", "SRPO_GEMM_TILE: expected 128x256, ping-pong, 128x128 or 64x128, got " +
+                                std::string(text));
+}
+
 }  // namespace
 
 GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& size, int multiprocessors) {
@@ -95,6 +111,8 @@ GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& size, int multiprocessors
 }
 
 GemmPlan plan_gemm(const GemmSizes& sizes, int multiprocessors) {
+  static const std::optional<GemmTileKind> forced = forced_tile();
+  if (forced) return plan_gemm(*forced, sizes, multiprocessors);
   GemmPlan best = plan_gemm(kGemmTileKinds[0], sizes, multiprocessors);
   for (const GemmTileKind kind : kGemmTileKinds) {
     const GemmPlan plan = plan_gemm(kind, sizes, multiprocessors);

@@ -28,7 +28,8 @@ struct GemmSizes {
   int ping_pong_width;  // of its widest tile
 };
 
-/// The best of all tiles and ways to split.
+/// The best of all tiles and ways to split; or of one tile, which the environment's SRPO_GEMM_TILE names
+/// (128x256, ping-pong, 128x128, 64x128), so that a bench on a card can compare them.
 GemmPlan plan_gemm(const GemmSizes& sizes, int multiprocessors);
 /// The best way to split with this tile.
 GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& sizes, int multiprocessors);
