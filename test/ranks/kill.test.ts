@@ -13,7 +13,8 @@ import { assertSameState, rankTraining, startOn, succeedOn } from "../support/ra
 
 const kills = Number(process.argv[2] ?? 5);
 const ranks = 2;
-const steps = 6 + 2 * kills;
+const steps = 6 + 2 * kills; // more than the kills leave time for
+const wholeMs = 60_000 + 2000 * steps;
 const limitMs = 10_000;
 const tests = suite("kill -9 of a rank");
 const test = (name: string, body: () => Promise<void>) =>
@@ -69,7 +70,7 @@ async function killOne(
 test(`${kills} kills of one of ${ranks} ranks and as many resumes are the run that nobody killed`, async () => {
   await microFolder();
   const options = ["--steps", `${steps}`, "--save-every", "1", "--keep", "2", "--ema", "0.9"];
-  await succeedOn(ranks, rankTraining("whole", ...options));
+  await succeedOn(ranks, rankTraining("whole", ...options), wholeMs);
   const first = rankTraining("killed", ...options);
   const again = ["train", "--resume", at("killed")];
   let done = 0;
@@ -100,7 +101,7 @@ test(`${kills} kills of one of ${ranks} ranks and as many resumes are the run th
     done = now;
   }
   assert.ok(killed >= 0.6 * kills, `${killed} kills`);
-  if (done < steps) await succeedOn(ranks, again);
+  if (done < steps) await succeedOn(ranks, again, wholeMs);
   assertSameState("whole", "killed", steps);
   assert.deepEqual(checkpointsOf("killed"), checkpointsOf("whole"), "and nothing half stays");
   assert.ok(readdirSync(at("killed/logs")).length === ranks);

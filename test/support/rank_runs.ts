@@ -18,13 +18,17 @@ export function rankTraining(out: string, ...more: string[]): string[] {
 }
 
 /** Starts a command line on so many ranks; one needs no mpirun. */
-export function startOn(ranks: number, args: readonly string[], env = {}): Running {
+export function startOn(ranks: number, args: readonly string[], timeout = 60_000): Running {
   if (ranks === 1) return start(args);
-  return startRanks(ranks, [process.execPath, bin, ...args], { cwd: at(), env });
+  return startRanks(ranks, [process.execPath, bin, ...args], { cwd: at(), timeout });
 }
 
-export async function succeedOn(ranks: number, args: readonly string[]): Promise<Ended> {
-  const ended = await startOn(ranks, args).ended;
+export async function succeedOn(
+  ranks: number,
+  args: readonly string[],
+  timeout?: number,
+): Promise<Ended> {
+  const ended = await startOn(ranks, args, timeout).ended;
   assert.equal(ended.code, 0, `${ranks} ranks: ${args.join(" ")}: ${ended.stderr}`);
   return ended;
 }
