@@ -92,6 +92,16 @@ test("one rank that is asked something else is named, with the option", async ()
   assert.ok(!existsSync(at("other")));
 });
 
+test("a rank that cannot write its part ends the save for all: nothing half stays", async () => {
+  const flags = rankTraining("part", "--steps", "9", "--save-every", "2").join(" ");
+  // The second rank may write no file of more than 64 kB.
+  const script = `[ $OMPI_COMM_WORLD_RANK = 1 ] && ulimit -f 128; exec ${process.execPath} ${bin} ${flags}`;
+  const { code, stderr } = await startRanks(2, ["sh", "-c", script]).ended;
+  assert.notEqual(code, 0);
+  assert.match(stderr, /rank 1: .*state-00002-of-00002.*expected room for the file/);
+  assert.deepEqual(readdirSync(at("part/checkpoints")), []);
+});
+
 test("Ctrl-C ends all ranks after the running step, with a checkpoint", async () => {
   const running = startOn(2, rankTraining("stopped", "--steps", "500"));
   while (!/[1-9]\d*\/500 updates/.test(running.soFar.stderr)) {
