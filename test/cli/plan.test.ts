@@ -13,7 +13,7 @@ test("FLUX.1-dev without any file: memory, what would fit, time with the kind of
   assert.match(stdout, /^flux\.1-dev, built in on one H200 SXM; memory of each:$/m);
   assert.match(stdout, /^ {2}moments +95\.21 GB/m);
   assert.match(stdout, /together .* does not fit: [\d.]+ GB too much$/m);
-  assert.match(stdout, /^nothing that this version has makes it fit; what would: /m);
+  assert.match(stdout, /^nearest setting that fits: --embeddings .*--grad-dtype bfloat16/m);
   assert.match(stdout, /^time of an update: .*, an estimate, by others' published rates/m);
   assert.match(stdout, /^not in this version: the cuda device/m);
 });
@@ -40,7 +40,18 @@ test("a recipe on several nodes as JSON; a flag overrules it", async () => {
     plan.times.map(({ kind }) => kind),
     ["estimate", "vendor"],
   );
-  assert.ok(plan.missing.includes("several ranks (32, sharding zero1)"));
+  assert.ok(plan.missing.some((what) => what.startsWith("several ranks on GPUs (32)")));
+});
+
+test("--scale: the same run on 1 to 4096 devices, predicted and said to be", async () => {
+  const { stdout } = await succeed("plan", "--card", "h20", "--gpus", "8", "--scale");
+  assert.match(stdout, /^predicted, on H20s; nothing of it has been measured$/m);
+  const rows = stdout.split("\n").filter((line) => /^ +\d+ +\d+ +\d+ /.test(line));
+  const ranks = rows.map((line) => Number(line.trim().split(/ +/)[0]));
+  assert.deepEqual(ranks, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]);
+  const json = await succeed("plan", "--card", "h20", "--gpus", "8", "--scale", "--json");
+  const last = (JSON.parse(json.stdout) as { ranks: number; efficiency: number }[]).at(-1)!;
+  assert.ok(last.ranks === 4096 && last.efficiency > 0.9 && last.efficiency < 1);
 });
 
 test("a folder's config files are enough: no weights are looked at", async () => {

@@ -7,7 +7,9 @@ import { masters } from "../plan/layouts.js";
 import { modelsOf } from "../plan/models.js";
 import { nearestThatFits } from "../plan/nearest.js";
 import { planOf, type PlanRequest } from "../plan/plan.js";
-import { planLines } from "../plan/print.js";
+import { planLines, scaleLines } from "../plan/print.js";
+import { cards } from "../plan/rates.js";
+import { scaleOf } from "../plan/scale.js";
 import { readPrompts, shippedPromptsFile } from "../text/prompts.js";
 import { command } from "./command.js";
 import { machineSchema, splitFlags } from "./machine.js";
@@ -18,6 +20,12 @@ const layoutSchema = {
     choices: masters,
     help: "of bf16 weights; default by the run's rounding",
     group: "layout",
+  },
+  scale: {
+    type: "boolean",
+    default: false,
+    help: "the same run on 1 to 512 nodes: what goes between ranks, and how long it takes",
+    group: "machine",
   },
   json: { type: "boolean", default: false, help: "as JSON" },
 } as const satisfies Schema;
@@ -38,6 +46,7 @@ export const planCommand = command({
   examples: [
     ["plan --card h200", "FLUX.1-dev, the published recipe, on one H200"],
     ["plan recipe.yaml --card h20 --gpus 8 --nodes 4", "a recipe on 32 of them"],
+    ["plan --card h20 --gpus 8 --scale", "the same on 1 to 512 nodes of eight"],
     ["plan --model micro --preset micro", "the sizes of a folder's config files, on this machine"],
   ],
   async run(_, { positional, flags }) {
@@ -47,7 +56,7 @@ export const planCommand = command({
     const [mine, ofRun] = splitFlags(flags, own);
     const recipe = file === undefined ? [] : [{ name: file, values: readYaml(file) }];
     const config = trainConfig([...recipe, ofRun]);
-    const { card, gpus, nodes, memory, sharding, json, ...layout } = resolve(own, [mine]);
+    const { card, gpus, nodes, memory, sharding, json, scale, ...layout } = resolve(own, [mine]);
     const request: PlanRequest = {
       config,
       models: modelsOf(config),
@@ -55,6 +64,13 @@ export const planCommand = command({
       layout: { ...layout, sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
       prompts: (await readPrompts(here(config.prompts) ?? shippedPromptsFile)).length,
     };
+    if (scale) {
+      const rows = scaleOf(request);
+      process.stdout.write(
+        json ? `${JSON.stringify(rows)}\n` : `${scaleLines(rows, cards[card].name).join("\n")}\n`,
+      );
+      return 0;
+    }
     const plan = planOf(request);
     const nearest = plan.fits ? undefined : nearestThatFits(request);
     process.stdout.write(

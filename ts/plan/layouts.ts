@@ -70,11 +70,16 @@ export function updateBytes(layout: Layout, count: number): number {
   return (each * count) / (sharding === "none" ? 1 : ranks);
 }
 
+/** What several ranks can train with. */
+const thereOnRanks: readonly Layout["sharding"][] = ["zero1"];
+
 /** What of a layout this version does not have, in words; empty where it can be trained with today. */
 export function missingOf(layout: Layout): string[] {
   const { master, factored, sharding, ranks } = layout;
   return [
-    ...(ranks > 1 || sharding !== "none" ? [`several ranks (${ranks}, sharding ${sharding})`] : []),
+    ...(ranks > 1 && !thereOnRanks.includes(sharding)
+      ? [`sharding ${sharding} (there is ${thereOnRanks.join(", ")})`]
+      : []),
     ...(master === "fp32" && layout.weightBytes === 2
       ? ["float32 masters beside bf16 weights"]
       : []),

@@ -86,7 +86,7 @@ const changes: readonly Change[] = [
   { says: "--rounding stochastic", there: true, make: option({ rounding: "stochastic" }) },
   { says: "--moments 8bit", there: true, make: fewerBits("8bit") },
   { says: "512 pixels a side", there: true, make: smaller },
-  { says: "sharding zero1", there: false, make: sharded("zero1") },
+  { says: "sharding zero1", there: true, make: sharded("zero1") },
   { says: "sharding zero2", there: false, make: sharded("zero2") },
   { says: "8 GPUs", there: false, make: gpus(8, 1) },
   { says: "32 GPUs on 4 nodes", there: false, make: gpus(8, 4) },

@@ -2,6 +2,13 @@
 import os from "node:os";
 import { SrpoError } from "../native/error.js";
 import type { TrainConfig } from "../train/config.js";
+import {
+  trafficOf,
+  trafficSeconds,
+  type Traffic,
+  type TrafficOptions,
+  type Way,
+} from "./collectives.js";
 import { missingOf, type Layout } from "./layouts.js";
 import { loraCount } from "./lora.js";
 import { memoryParts, pictureOf, savingBytes, transformerCounts, type Part } from "./memory.js";
@@ -46,6 +53,8 @@ export interface Plan {
   capacitySource: string;
   fits: boolean;
   times: UpdateTime[];
+  /** What goes between ranks in an update, and in how long, predicted; undefined for one rank. */
+  between: { traffic: Traffic; seconds: Record<Way, number> } | undefined;
   /** What the plan needs and this version does not have; empty where it can be run. */
   missing: string[];
 }
@@ -82,6 +91,39 @@ function checkSize({ config, models }: PlanRequest): void {
       "ERR_CONFIG",
       `model: expected a transformer of ${channels} channels for this vae, got ${models.transformer.inChannels}`,
     );
+}
+
+/** What of a run decides what goes between its ranks. */
+export function trafficOptionsOf(request: PlanRequest): TrafficOptions {
+  const { config, models } = request;
+  const layout = layoutOf(request);
+  const counts = methodCounts(config);
+  const all = transformerCounts(models, layout.weightBytes);
+  const trained =
+    config.loraRank === 0 ? all : { count: loraCount(models.transformer, config), modulation: 0 };
+  const prompts = Math.ceil(config.batch / layout.ranks);
+  const microBatches = Math.ceil(prompts / config.microBatch);
+  const again = config.recompute ? 1 : 0;
+  const backwards = (microBatches * counts.differentiated) / counts.together;
+  return {
+    trained: trained.count,
+    weights: all.count,
+    modulation: trained.modulation,
+    updates: counts.passes,
+    forwards: microBatches * counts.plain + (2 + again) * backwards,
+    backwards: backwards / counts.passes,
+  };
+}
+
+function betweenRanks(request: PlanRequest): Plan["between"] {
+  const layout = layoutOf(request);
+  if (layout.ranks === 1) return undefined;
+  const traffic = trafficOf(layout, trafficOptionsOf(request));
+  const { ring, hierarchical } = trafficSeconds(traffic, {
+    ranks: layout.ranks,
+    nodes: request.machine.nodes,
+  });
+  return { traffic, seconds: { ring, hierarchical } };
 }
 
 /**
@@ -127,10 +169,19 @@ export function planOf(request: PlanRequest): Plan {
       pictureOf(config, models, counts),
       // Emulated kernels are for being right: no time is known of them.
       config.device === "emulated" ? [] : card.rates[config.precision],
-      { layout, nodes: machine.nodes, trained, weights: policy, lora: loraRank > 0 },
+      {
+        layout,
+        nodes: machine.nodes,
+        traffic: trafficOptionsOf(request),
+        lora: loraRank > 0,
+      },
     ),
+    between: betweenRanks(request),
     missing: [
       ...(machine.card === "cpu" ? [] : ["the cuda device, which has not run anywhere yet"]),
+      ...(machine.card === "cpu" || layout.ranks === 1
+        ? []
+        : [`several ranks on GPUs (${layout.ranks}), over NCCL, which have not run anywhere yet`]),
       ...missingOf(layout),
     ],
   };

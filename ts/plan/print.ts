@@ -1,7 +1,8 @@
 // A plan as text.
 import type { Nearest } from "./nearest.js";
 import type { Plan } from "./plan.js";
-import type { RateKind } from "./rates.js";
+import { links, type RateKind } from "./rates.js";
+import type { ScaleRow } from "./scale.js";
 
 /** "23.80 GB", "61.4 MB": decimal, as kernels.md counts. */
 export function size(bytes: number): string {
@@ -43,6 +44,43 @@ function timeLines({ times }: Plan, steps: number): string[] {
   ]);
 }
 
+function betweenLines({ between }: Plan): string[] {
+  if (between === undefined) return [];
+  const { traffic, seconds } = between;
+  return [
+    `between ranks, an update and rank: ${size(traffic.reduced)} reduce-scattered, ${size(traffic.gathered)} gathered`,
+    `  predicted: ring ${duration(seconds.ring)}, hierarchical ${duration(seconds.hierarchical)}`,
+    `  rates: ${links.source}`,
+  ];
+}
+
+/** The same run on more and more devices. */
+export function scaleLines(rows: readonly ScaleRow[], card: string): string[] {
+  const head = ["ranks", "nodes", "prompts", "memory", "reduced", "gathered", "ring", "hierarchical", "update", "rest"]; // prettier-ignore
+  const table = rows.map((row) => [
+    String(row.ranks),
+    String(row.nodes),
+    String(row.batch),
+    `${size(row.memory)}${row.fits ? "" : " !"}`,
+    row.ranks === 1 ? "-" : size(row.traffic.reduced),
+    row.ranks === 1 ? "-" : size(row.traffic.gathered),
+    row.ranks === 1 ? "-" : duration(row.between.ring),
+    row.ranks === 1 ? "-" : duration(row.between.hierarchical),
+    row.update === undefined ? "?" : duration(row.update),
+    row.efficiency === undefined ? "?" : `${(100 * row.efficiency).toFixed(1)} %`,
+  ]);
+  const wide = head.map((name, i) => Math.max(name.length, ...table.map((row) => row[i]!.length)));
+  const line = (row: readonly string[]) => row.map((cell, i) => cell.padStart(wide[i]!)).join("  ");
+  return [
+    `predicted, on ${card}s; nothing of it has been measured`,
+    line(head),
+    ...table.map(line),
+    "prompts: of an update, at least one a rank; memory: of a device, ! where it does not fit; reduced, gathered:",
+    "bytes of gradients and of weights a rank and update; rest: what is left of the time if none of that is hidden",
+    `rates: ${links.source}`,
+  ];
+}
+
 function nearestLines(title: string, { changes, plan }: Nearest): string[] {
   return [`${title}: ${changes.join(", ")} (${size(plan.bytes)} of ${size(plan.capacity)})`];
 }
@@ -65,6 +103,7 @@ export function planLines(
       ? ["no setting that this plan knows makes it fit"]
       : []),
     ...timeLines(plan, steps),
+    ...betweenLines(plan),
     ...plan.missing.map((what) => `not in this version: ${what}`),
   ];
 }

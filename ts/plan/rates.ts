@@ -150,11 +150,15 @@ export const cards = {
 export type CardName = keyof typeof cards;
 export const cardNames = Object.keys(cards) as CardName[];
 
-/** Between GPUs, bytes a second and GPU. */
+/** Between GPUs, bytes a second and GPU; seconds of a message on its way. */
 export const links = {
   /** A node's GPUs: what a collective reaches. */
   inNode: 360 * G,
   /** Between nodes: one 400 Gb/s adapter a GPU. */
   acrossNodes: 50 * G,
-  source: "kernels.md 9.4",
+  /** Assumed, and not measured by us: through a switch of the node, and through two adapters and a switch. */
+  latencyInNode: 4e-6,
+  latencyAcross: 12e-6,
+  source:
+    "360 GB/s in a node, one 400 Gb/s adapter a GPU across (kernels.md 9.4); 4 and 12 us a message, assumed",
 } as const;

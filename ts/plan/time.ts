@@ -1,10 +1,11 @@
 // Seconds of one update on one rank: operations by rate, stage by stage.
 import type { TrainConfig } from "../train/config.js";
 import type { Picture } from "./activations.js";
-import { gradientBytes, updateBytes, type Layout } from "./layouts.js";
+import { trafficOf, trafficSeconds, type TrafficOptions } from "./collectives.js";
+import { updateBytes, type Layout } from "./layouts.js";
 import type { MethodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
-import { links, type RateKind, type Rates } from "./rates.js";
+import type { RateKind, Rates } from "./rates.js";
 import {
   backwardOf,
   decoderForward,
@@ -34,9 +35,8 @@ export interface UpdateTime {
 export interface TimeOptions {
   layout: Layout;
   nodes: number;
-  /** Trained weights, and all of the transformer's. */
-  trained: number;
-  weights: number;
+  /** Of what goes between ranks. */
+  traffic: TrafficOptions;
   lora: boolean;
 }
 
@@ -47,32 +47,6 @@ function secondsOf(work: Work, rates: Rates): number {
     work.attentionBackward / rates.attentionBackward +
     work.convolution / rates.convolution
   );
-}
-
-/**
- * Seconds of reduce-scatter and all-gather, bytes of them a rank: in the node, then across, which move at
- * the same time (kernels.md 9.4).
- */
-function collective(bytes: number, ranks: number, nodes: number): number {
-  const local = ranks / nodes;
-  const inNode = (bytes * (local - 1)) / local / links.inNode;
-  const across = ((bytes / local) * (nodes - 1)) / nodes / links.acrossNodes;
-  return Math.max(inNode, across);
-}
-
-function collectives(
-  { layout, nodes, trained, weights }: TimeOptions,
-  passes: { forwards: number; updates: number },
-): number {
-  const { ranks, sharding, weightBytes } = layout;
-  if (ranks === 1) return 0;
-  const reduced = collective(trained * gradientBytes[layout.gradients], ranks, nodes);
-  const gathered = collective(trained * weightBytes, ranks, nodes);
-  // Without sharding: an all-reduce, which is both, of the gradients.
-  const update =
-    sharding === "none" ? 2 * reduced : reduced + (sharding === "zero3" ? 0 : gathered);
-  const full = collective(weights * weightBytes, ranks, nodes);
-  return passes.updates * update + (sharding === "zero3" ? passes.forwards * full : 0);
 }
 
 /** What an update's stages do for one prompt. */
@@ -119,22 +93,22 @@ export function updateTimes(
   rates: readonly Rates[],
   options: TimeOptions,
 ): UpdateTime[] {
-  const { layout, trained } = options;
+  const { layout, nodes, traffic } = options;
   const prompts = Math.ceil(config.batch / layout.ranks);
   const work = promptWork(config, models, counts, { ...picture, samples: 1 }, options.lora);
-  const microBatches = Math.ceil(prompts / config.microBatch);
-  const again = config.recompute ? 1 : 0;
-  const forwards =
-    microBatches * (counts.plain + ((2 + again) * counts.differentiated) / counts.together);
   return rates.map((rate) => {
     const stages: Stage[] = work.map(([name, one]) => ({
       name,
       seconds: prompts * secondsOf(one, rate),
     }));
-    const bytes = counts.passes * updateBytes(layout, trained);
+    const bytes = counts.passes * updateBytes(layout, traffic.trained);
     stages.push({ name: "optimizer", seconds: bytes / rate.update });
-    const between = collectives(options, { forwards, updates: counts.passes });
-    if (between > 0) stages.push({ name: "between ranks (none of it hidden)", seconds: between });
+    const between = trafficSeconds(trafficOf(layout, traffic), { ranks: layout.ranks, nodes });
+    if (layout.ranks > 1)
+      stages.push({
+        name: `between ranks, ${between.fastest} (none of it hidden)`,
+        seconds: between[between.fastest],
+      });
     const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
     return { kind: rate.kind, source: rate.source, stages, seconds };
   });
