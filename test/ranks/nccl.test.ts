@@ -9,7 +9,11 @@ import os from "node:os";
 import path from "node:path";
 import { suite } from "uvu";
 import { packageRoot } from "../../ts/native/load.js";
-import { child } from "../support/mpirun.js";
+import { engineOf } from "../../ts/ranks/open.js";
+import { hasDevice } from "../../ts/tensor/device.js";
+import { at, microFolder, start, type Ended } from "../support/cli.js";
+import { child, hasMpirun } from "../support/mpirun.js";
+import { assertSameState, rankTraining, succeedOn } from "../support/rank_runs.js";
 
 const tests = suite("NCCL");
 const test = (name: string, there: boolean, fn: () => Promise<void> | void) => {
@@ -135,6 +139,47 @@ for (const size of [1, 2, 3])
       }
     },
   );
+
+/** Trains on so many ranks, over the stand-in. */
+async function trainOver(ranks: number, out: string): Promise<Ended> {
+  const words = ["launch", "--ranks", `${ranks}`, "--engine", "nccl", "--logs", at(`logs-${out}`)];
+  return start([...words, "--", ...rankTraining(out, "--steps", "4", "--ema", "0.9")], {
+    env: { SRPO_ENGINE: "nccl", SRPO_NCCL: double },
+  }).ended;
+}
+
+test(
+  "the whole trainer on 1 and 2 ranks over it: the bits of the same run over MPI",
+  hasDouble,
+  async () => {
+    await microFolder();
+    for (const ranks of [1, 2]) {
+      const { code, stdout, stderr } = await trainOver(ranks, `nccl-${ranks}`);
+      assert.equal(code, 0, stdout + stderr);
+    }
+    await succeedOn(1, rankTraining("alone", "--steps", "4", "--ema", "0.9"));
+    assertSameState("alone", "nccl-1", 4);
+    if (!hasMpirun) return;
+    await succeedOn(2, rankTraining("mpi-2", "--steps", "4", "--ema", "0.9"));
+    assertSameState("mpi-2", "nccl-2", 4);
+  },
+);
+
+test("one rank on a GPU, over NCCL itself", hasDevice("cuda:0"), async () => {
+  const [program, ...args] = child("ranks/collectives_child", "cuda:0", "nccl");
+  const env = { ...process.env, RANK: "0", WORLD_SIZE: "1" };
+  const ended = spawnSync(program!, args, { encoding: "utf8", env, timeout: 60_000 });
+  assert.equal(ended.status, 0, ended.stderr);
+  assert.match(ended.stdout, /rank 0 of 1 is right/);
+});
+
+tests("an engine that there is not", () => {
+  assert.throws(() => engineOf({ SRPO_ENGINE: "gloo" }), {
+    code: "ERR_CONFIG",
+    message: 'SRPO_ENGINE: expected nccl or mpi, got "gloo"',
+  });
+  assert.equal(engineOf({ SRPO_ENGINE: "" }), undefined);
+});
 
 tests.after(() => rmSync(folder, { recursive: true, force: true }));
 tests.run();

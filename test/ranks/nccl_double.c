@@ -12,7 +12,7 @@
 
 #define API __attribute__((visibility("default")))
 #define RANKS 8
-#define BYTES (1 << 20)
+#define BYTES (64 << 20) // of one rank; pages come as they are touched
 
 typedef struct {
   char internal[128];

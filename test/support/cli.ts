@@ -33,9 +33,10 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
-export function start(args: readonly string[], { cwd = temporary } = {}): Running {
+export function start(args: readonly string[], { cwd = temporary, env = {} } = {}): Running {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
+    env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: 60_000,
     killSignal: "SIGKILL",

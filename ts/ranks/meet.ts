@@ -76,7 +76,7 @@ export async function meetByEnvironment(
   env: Environment,
   timeoutMs: number,
 ): Promise<Link> {
-  if (place.master.port === 0)
+  if (place.master.port === 0 && place.size > 1)
     throw new SrpoError(
       "ERR_RANKS",
       `master: ${place.launcher} does not say where rank 0 is met; set MASTER_ADDR and MASTER_PORT`,

@@ -20,7 +20,7 @@ import {
 export type Engine = "nccl" | "mpi";
 
 export interface OpenOptions {
-  /** Default: NCCL for cuda, MPI for cpu and emulated. If it is named, one rank alone uses it too. */
+  /** Default SRPO_ENGINE, or NCCL for cuda and MPI for cpu and emulated. If named, one rank alone uses it too. */
   engine?: Engine;
   /** How long a rank may be silent before it counts as stopped; default SRPO_RANK_TIMEOUT, or 60. */
   timeoutSeconds?: number;
@@ -45,6 +45,23 @@ function timeoutOf(env: NodeJS.ProcessEnv): number {
   return seconds;
 }
 
+const engines: readonly Engine[] = ["nccl", "mpi"];
+
+/**
+ * SRPO_ENGINE: what moves tensors, whatever the device; one rank alone uses it too. For trying NCCL on one GPU, or
+ * a stand-in for it on none.
+ *
+ * @throws SrpoError ERR_CONFIG
+ */
+export function engineOf(env: Readonly<Record<string, string | undefined>>): Engine | undefined {
+  const text = env["SRPO_ENGINE"] ?? "";
+  if (text === "") return undefined;
+  const engine = engines.find((one) => one === text);
+  if (engine !== undefined) return engine;
+  const got = JSON.stringify(text.slice(0, 40));
+  throw new SrpoError("ERR_CONFIG", `SRPO_ENGINE: expected nccl or mpi, got ${got}`);
+}
+
 /** Ends this process because a rank was lost: at once, since its device may wait for that rank for ever. */
 function leaveLost(message: string): never {
   process.stderr.write(`\nsrpo-native: ${message}\n`);
@@ -63,8 +80,9 @@ export async function openCommunicator(
   device: Device,
   options: OpenOptions = {},
 ): Promise<Communicator> {
-  const engine = options.engine ?? (device.startsWith("cuda") ? "nccl" : "mpi");
-  if (place.size === 1 && options.engine === undefined) return soloCommunicator();
+  const asked = options.engine ?? engineOf(process.env);
+  if (place.size === 1 && asked === undefined) return soloCommunicator();
+  const engine = asked ?? (device.startsWith("cuda") ? "nccl" : "mpi");
   // By its library's absence first: before anybody is met.
   const id = engine === "nccl" && place.rank === 0 ? newNcclId() : undefined;
   const connectMs = 1000 * (options.connectSeconds ?? 120);
@@ -121,7 +139,7 @@ async function meet(
   engine: Engine,
   connectMs: number,
 ): Promise<[Link, RankPlace]> {
-  const byMpi = ["openmpi", "mpich"].includes(place.launcher) || place.master.port === 0;
+  const byMpi = place.size > 1 && place.master.port === 0;
   if (engine === "mpi" || (byMpi && hasMpi())) {
     beginMpi(place);
     return meetByMpi(place, connectMs);

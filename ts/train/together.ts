@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { native } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
-import { openCommunicator } from "../ranks/open.js";
+import { engineOf, openCommunicator } from "../ranks/open.js";
 import type { RankPlace } from "../ranks/place.js";
 import type { Device } from "../tensor/device.js";
 import type { TrainConfig } from "./config.js";
@@ -32,7 +32,7 @@ export function ofRank(config: TrainConfig, { localRank, localSize }: RankPlace)
  * @throws SrpoError ERR_DEVICE, ERR_MPI, ERR_NCCL, ERR_RANKS
  */
 export async function openRanks(config: TrainConfig, place: RankPlace): Promise<Ranks> {
-  if (place.size === 1) return Ranks.solo();
+  if (place.size === 1 && engineOf(process.env) === undefined) return Ranks.solo();
   const device: Device = requireDevice(config.device);
   native.cpuSetThreads(config.threads);
   return Ranks.of(await openCommunicator(place, device), device);
