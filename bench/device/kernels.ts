@@ -4,7 +4,14 @@
 //
 // A line of JSON a case. A case that fails is named, and ends the process if the card is lost.
 import { parseArgs } from "node:util";
-import { attention, linear, modulatedLayerNorm, conv2d, groupNorm } from "../../ts/ops/index.js";
+import {
+  attention,
+  conv2d,
+  conv2dWithStatistics,
+  groupNorm,
+  linear,
+  modulatedLayerNorm,
+} from "../../ts/ops/index.js";
 import { hasDevice, synchronize, type Device } from "../../ts/tensor/device.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import type { BenchCase } from "../support/case.js";
@@ -121,11 +128,33 @@ function convolutions(): BenchCase[] {
   );
 }
 
+/** What a resnet of the VAE runs: the norm reads what the convolution wrote, and its statistics. */
+function convolutionsBeforeNorms(): BenchCase[] {
+  return pictures.map(({ x, out, why }) => {
+    const [B, H, W, C] = x;
+    return {
+      name: `conv2d and the norm behind it  [${x.join(",")}]->${out} 3x3  forward`,
+      why: `${why}, statistics from the convolution`,
+      flops: 2 * B * H * W * C * out * 9,
+      setUp: () =>
+        callOf(
+          (t, w, b) => {
+            const { y, statistics } = conv2dWithStatistics(t, w, b, { groups: 32 });
+            return groupNorm(y, b, b, { groups: 32, act: "silu", statistics });
+          },
+          [input(x, dtype), input([out, 3, 3, C], dtype), input([out], dtype)],
+          { backward: false },
+        ),
+    };
+  });
+}
+
 export const kernelCases = (): BenchCase[] => [
   ...linears(),
   ...attentions(),
   ...norms(),
   ...convolutions(),
+  ...convolutionsBeforeNorms(),
 ];
 
 /** Seconds of one call: many enqueued, then one wait. */
