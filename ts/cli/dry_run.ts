@@ -147,7 +147,7 @@ export async function dryRun(
   { json, sharding, gpus, nodes, memory, ...told }: DryRunValues,
 ): Promise<number> {
   checkOptions(config);
-  checkLayout(config, gpus * nodes);
+  checkLayout(config);
   const kind = cardOf(config, told.card);
   const models = modelsOf(config);
   // With built-in sizes the recipe is meant for another machine, where its files are.

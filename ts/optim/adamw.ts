@@ -131,7 +131,7 @@ export class AdamW {
     if (factored.length === 0 || grad.size > 0)
       this.#update(this.#range(0, grad.size), { ...options, grad });
     for (const part of factored) {
-      const factors = rowsOf(part, weights);
+      const factors = { ...rowsOf(part, weights), first: part.start ?? 0 };
       this.#update(this.#range(part.offset, part.size), { ...options, factors });
     }
     this.#steps += 1;

@@ -2,7 +2,7 @@ import { SrpoError } from "../native/error.js";
 import { clip, concat, factoredNorm, globalNorm } from "../ops/index.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { rowsOf } from "./factored.js";
+import { rowsOf, type FactoredWeights } from "./factored.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
 
 /**
@@ -15,12 +15,17 @@ export function gradNorm(parameters: FlatParameters): Tensor {
   const { factored = [], weights } = parameters;
   if (factored.length === 0) return globalNorm(gradients);
   return tidy(() => {
-    const norms = factored.map((part) => {
-      const { dy, x } = rowsOf(part, weights);
-      return factoredNorm(dy, x);
-    });
+    const norms = factoredNorms(factored, weights);
     const dense = gradients.size > 0 ? [globalNorm(gradients)] : [];
     return globalNorm(concat([...dense, ...norms], 0));
+  });
+}
+
+/** The norms of what is factored, [1] each. */
+export function factoredNorms(factored: readonly FactoredWeights[], weights: Tensor): Tensor[] {
+  return factored.map((part) => {
+    const { dy, x } = rowsOf(part, weights);
+    return factoredNorm(dy, x);
   });
 }
 

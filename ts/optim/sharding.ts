@@ -10,12 +10,13 @@
 // One rank does none of it, and moves nothing.
 
 import type { ParameterSet } from "../nn/parameter_set.js";
-import { globalNorm } from "../ops/index.js";
+import { concat, globalNorm } from "../ops/index.js";
 import type { Communicator } from "../ranks/communicator.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
-import { gradNorm } from "./clip.js";
+import { factoredNorms, gradNorm } from "./clip.js";
+import { factoredWithin, gatherRows } from "./factored.js";
 
 /** Elements of which a rank's range is a multiple: a block of 8-bit moments, some cache lines. */
 const unit = 256;
@@ -29,6 +30,21 @@ export function shardMultiple(ranks: number): number {
 export interface Shard extends FlatParameters {
   readonly first: number;
   readonly count: number;
+}
+
+/** Where a rank finds the summed gradients of its range. */
+function gradientsWithin(
+  { gradients, factored, device }: ParameterSet,
+  first: number,
+  count: number,
+): Pick<Shard, "gradients" | "factored"> {
+  const { size, dtype } = gradients!;
+  if (factored.length === 0) return { gradients: release(zeros([count], { dtype, device })) };
+  const own = Math.max(0, Math.min(first + count, size) - first);
+  return {
+    gradients: release(gradients!.viewOf(Math.min(first, size), [own])),
+    factored: factoredWithin(factored, first, count),
+  };
 }
 
 export class Sharding {
@@ -49,26 +65,36 @@ export class Sharding {
         ? { weights, gradients, factored: parameters.factored, first, count }
         : {
             weights: release(weights.viewOf(first, [count])),
-            gradients: release(zeros([count], { dtype: gradients.dtype, device })),
             first,
             count,
+            ...gradientsWithin(parameters, first, count),
           };
   }
 
-  /** Sums the gradients over all ranks, each rank's range to the rank. */
-  reduceGradients(): void {
-    if (this.communicator.size > 1)
-      this.communicator.reduceScatter(this.parameters.gradients!, this.shard.gradients!);
+  /**
+   * Sums the gradients over all ranks, each rank's range to the rank; those that are factored are gathered. Their
+   * ranges leave others of unequal length, which are summed where they lie.
+   */
+  async reduceGradients(): Promise<void> {
+    const { communicator, parameters, shard } = this;
+    if (communicator.size === 1) return;
+    const { gradients, factored, weights } = parameters;
+    if (factored.length === 0) return communicator.reduceScatter(gradients!, shard.gradients!);
+    communicator.allReduce(gradients!);
+    await gatherRows(factored, weights, communicator);
   }
 
   /** The norm of all of the summed gradient, [1], float32: the same bits on every rank. */
   gradNorm(): Tensor {
-    const own = gradNorm(this.shard);
     const { size } = this.communicator;
-    if (size === 1) return own;
-    const all = zeros([size], { device: own.device });
+    if (size === 1) return gradNorm(this.shard);
+    const { weights, factored } = this.parameters;
+    const { gradients } = this.shard;
+    const { device } = weights;
+    const own = gradients!.size > 0 ? globalNorm(gradients!) : zeros([1], { device });
+    const all = zeros([size], { device });
     this.communicator.allGather(own, all);
-    return globalNorm(all);
+    return globalNorm(concat([all, ...factoredNorms(factored, weights)], 0));
   }
 
   /** Every rank's range of the weights to every rank. */

@@ -75,7 +75,7 @@ const thereOnRanks: readonly Layout["sharding"][] = ["zero1"];
 
 /** What of a layout this version does not have, in words; empty where it can be trained with today. */
 export function missingOf(layout: Layout): string[] {
-  const { master, factored, sharding, ranks } = layout;
+  const { master, sharding, ranks } = layout;
   return [
     ...(ranks > 1 && !thereOnRanks.includes(sharding)
       ? [`sharding ${sharding} (there is ${thereOnRanks.join(", ")})`]
@@ -83,6 +83,5 @@ export function missingOf(layout: Layout): string[] {
     ...(master === "fp32" && layout.weightBytes === 2
       ? ["float32 masters beside bf16 weights"]
       : []),
-    ...(factored && ranks > 1 ? ["factored modulation gradients on several ranks"] : []),
   ];
 }

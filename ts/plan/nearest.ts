@@ -21,9 +21,7 @@ const roundedGradients: Change["make"] = (request) =>
   request.config.precision === "bf16" ? option({ gradDtype: "bfloat16" })(request) : undefined;
 
 const factors: Change["make"] = (request) =>
-  request.config.loraRank === 0 && request.machine.gpus * request.machine.nodes === 1
-    ? option({ modulationGradients: "factors" })(request)
-    : undefined;
+  request.config.loraRank === 0 ? option({ modulationGradients: "factors" })(request) : undefined;
 
 /** Never back to more bits than are asked for. */
 const fewerBits =

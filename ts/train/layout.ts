@@ -5,21 +5,22 @@ import type { ParameterSetOptions } from "../nn/parameter_set.js";
 import type { TrainConfig } from "./config.js";
 
 /** @throws SrpoError ERR_CONFIG for gradients that do not go with the rest */
-export function checkLayout(
-  { precision, gradDtype, modulationGradients, loraRank }: TrainConfig,
-  ranks: number,
-): void {
+export function checkLayout({
+  precision,
+  gradDtype,
+  modulationGradients,
+  loraRank,
+}: TrainConfig): void {
   if (gradDtype === "bfloat16" && precision === "f32")
     throw new SrpoError(
       "ERR_CONFIG",
       "gradDtype: expected float32 with precision f32, got bfloat16",
     );
   if (modulationGradients === "full") return;
-  const than = loraRank > 0 ? "a LoRA" : ranks > 1 ? `${ranks} ranks` : undefined;
-  if (than !== undefined)
+  if (loraRank > 0)
     throw new SrpoError(
       "ERR_CONFIG",
-      `modulationGradients: expected full with ${than}, got factors`,
+      "modulationGradients: expected full with a LoRA, got factors",
     );
 }
 

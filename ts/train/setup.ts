@@ -163,7 +163,7 @@ function offline(
 export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
   checkMethod(config);
   checkLora(config);
-  checkLayout(config, ranks);
+  checkLayout(config);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);

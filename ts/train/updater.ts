@@ -77,7 +77,7 @@ export class Updater {
     void scope;
     const logged = await this.#accumulate(step, pass, onPrompts);
     const began = performance.now();
-    range("reduce gradients", () => this.parts.sharding.reduceGradients());
+    await range("reduce gradients", () => this.parts.sharding.reduceGradients());
     await synchronize(this.setup.trained.device);
     const waited = (performance.now() - began) / 1000;
     const norm = range("gradient norm", () => this.parts.sharding.gradNorm());
