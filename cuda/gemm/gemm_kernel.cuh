@@ -66,6 +66,7 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
       for (auto& each : fetched) mbarrier_init(each, 1);
     mbarrier_init_fence();
   }
+  warp_barrier();
   if constexpr (Tile::kCluster > 1)
     cluster_barrier();
   else
@@ -77,20 +78,13 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
       tma_prefetch(p.b);
       produce<Tile, kA, kB>(shared, p);
     }
-    warp_barrier();
   } else {
     take_registers<kConsumerRegisters>();
     consume<Tile, kA, kB, kEnding>(shared, p);
   }
+  warp_barrier();
   // Others of the cluster may still write here, and say so to barriers that lie here.
   if constexpr (Tile::kCluster > 1) cluster_barrier();
-}
-
-/// For a launcher: parts that nobody has left yet.
-template <typename T>
-__global__ void forget_parts_kernel(T* ready, int count) {
-  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
-    ready[i] = T(0);
 }
 
 }  // namespace srpo::cuda

@@ -33,19 +33,19 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream) {
   p.b = operand_map(g, g.b, kB, g.N, kB == Major::kK ? g.b.column_stride : g.b.row_stride,
                     kBoxB<Tile, kB>);
   const auto result = [&](const void* data) {
-    return tensor_map(data == nullptr ? g.output.out : data, g.output_dtype, {g.N, g.M, g.batch},
+    return tensor_map(data, g.output_dtype, {g.N, g.M, g.batch},
                       {g.output.stride, g.batch == 1 ? g.output.stride : g.output.batch_stride},
                       {kWide, 64, 1}, kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
   };
   p.out = result(g.output.out);
-  p.pre = result(g.output.pre);
-  p.residual = result(g.output.residual);
+  p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre);
+  p.residual = g.output.residual == nullptr ? p.out : result(g.output.residual);
   if (schedule.split_tiles > 0) {
     const int parts = schedule.groups * Tile::kCluster;
+    if (parts * Tile::kHolders > kMostParts)
+      throw Error("ERR_KERNEL", "gemm: expected at most " + std::to_string(kMostParts) +
+                                    " parts, got " + std::to_string(parts * Tile::kHolders));
     p.workspace = scratch<float>(stream, int64_t{parts} * Tile::kPartial);
-    p.ready = scratch<unsigned>(stream, parts * Tile::kHolders);
-    launch(forget_parts_kernel<unsigned>, {.grid = 1, .block = 256, .stream = stream}, p.ready,
-           parts * Tile::kHolders);
   }
   launch(gemm_sm90_kernel<Tile, kA, kB, kEnding>,
          {.grid = schedule.groups * Tile::kCluster,

@@ -9,6 +9,11 @@
 
 namespace srpo::cuda {
 
+/// Whether the part of a range (of a block of a cluster, of a warpgroup) is there. Set by who leaves it, taken
+/// back by the one that adds it, so that every kernel finds zeros; kernels of a card run one after the other.
+constexpr int kMostParts = 1024;
+static __device__ unsigned part_is_there[kMostParts];
+
 /// The threads of a consumer.
 SRPO_DEVICE void consumer_barrier() {
   barrier_sync(1 + own_consumer(), 128);
@@ -40,7 +45,7 @@ SRPO_DEVICE void leave_part(const GemmSums<Tile>& sums, const GemmParameters& p,
   });
   device_fence();
   consumer_barrier();
-  if (consumer_thread() == 0) store_release(p.ready + place, 1);
+  if (consumer_thread() == 0) store_release(part_is_there + place, 1);
 }
 
 /// Adds the rest of a tile of which this group has steps [0, end).
@@ -51,7 +56,10 @@ SRPO_DEVICE void add_parts(GemmSums<Tile>& sums, const GemmParameters& p, const 
 #pragma unroll 1
   for (int range = part.range() + 1; end < s.steps; ++range) {
     const int place = part_place<Tile>(range);
-    if (consumer_thread() == 0) wait_until(p.ready + place, 1);
+    if (consumer_thread() == 0) {
+      wait_until(part_is_there + place, 1);
+      part_is_there[place] = 0;
+    }
     consumer_barrier();
     for_each_four<Tile>(p.workspace, place, [&](int i, int j, float* at) {
       float more[4];

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kBytesOfClock = 46;  // from L2 to one multiprocessor, when all of them ask
 constexpr double kStart = 1500;       // clocks until the first product, and after the last store
-constexpr int kMostParts = 8;         // of a tile
+constexpr int kMostCuts = 8;          // parts of a tile
 constexpr int kFewMultiprocessors = 100;
 
 struct Shape {
@@ -103,9 +103,9 @@ GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& size, int multiprocessors
     // The rest of the last round, and one round more, so that nobody has less than a tile's steps.
     if (tiles % most != 0) consider(most, tiles / most > 1 ? most + tiles % most : tiles);
   } else {
-    for (int parts = 2; parts <= kMostParts && tiles * parts <= most && parts <= s.steps; ++parts)
+    for (int parts = 2; parts <= kMostCuts && tiles * parts <= most && parts <= s.steps; ++parts)
       consider(tiles * parts, tiles);
-    if (most < tiles * kMostParts && most <= tiles * s.steps) consider(most, tiles);
+    if (most < tiles * kMostCuts && most <= tiles * s.steps) consider(most, tiles);
   }
   return best;
 }
