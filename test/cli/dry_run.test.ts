@@ -71,7 +71,7 @@ test("options, files and sizes that are wrong are refused as train refuses them"
 
 test("built-in sizes stand for a machine that is elsewhere, and what this version lacks is said", async () => {
   const line =
-    "train --dry-run --model flux.1-dev --device cuda:0 --card h20 --gpus 8 --embeddings there";
+    "train --dry-run --model flux.1-dev --device cuda:0 --card h20 --gpus 8 --embeddings there --grad-dtype bfloat16";
   const { stdout } = await succeed(...line.split(" "), "--out", at("never"));
   assert.match(stdout, /^# files: none looked for/m);
   assert.match(stdout, /^# not in this version: several ranks on GPUs \(8\)/m);

@@ -147,6 +147,19 @@ test("what is planned for weights, gradients and moments is what is allocated", 
       }
 });
 
+test("ZeRO-1 has the sum of its range beside its gradients, which factors spare it", () => {
+  const machine = { card: "h20", gpus: 8, nodes: 1 } as const;
+  const gradients = (modulationGradients: "full" | "factors") => {
+    const asked = request({ modulationGradients }, "h20", {
+      machine,
+      layout: { sharding: "zero1" },
+    });
+    return planOf(asked).parts.find(({ name }) => name === "gradients")!.bytes;
+  };
+  near(gradients("full"), 4 * 11.9e9 * (1 + 1 / 8), 1e-3, "full");
+  near(gradients("factors"), 4 * (11.9e9 - 3.246e9), 1e-3, "factors");
+});
+
 test("factors of modulation gradients: kernels.md's 65.3 GB, and what an update's samples leave", () => {
   const options = {
     embeddings: "x",
@@ -265,7 +278,7 @@ test("what does not fit is answered with the nearest setting that does", () => {
   });
   assert.equal(planOf(kept).fits, false);
   const { today: again } = nearestThatFits(kept);
-  assert.deepEqual(again!.changes, ["--recompute"]);
+  assert.deepEqual(again!.changes, ["--recompute", "--modulation-gradients factors"]);
 });
 
 test("LoRA trains little and keeps the base's weights", () => {

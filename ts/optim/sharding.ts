@@ -56,7 +56,7 @@ export class Sharding {
     readonly communicator: Communicator,
   ) {
     const { rank, size } = communicator;
-    const { weights, device } = parameters;
+    const { weights } = parameters;
     const gradients = gradientsOf(parameters, "Sharding");
     const count = weights.size / size;
     const first = rank * count;

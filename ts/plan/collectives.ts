@@ -48,8 +48,8 @@ export function trafficOf(layout: Layout, options: TrafficOptions): Traffic {
   switch (sharding) {
     case "none": // an all-reduce of the gradients
       return { reduced: gradients, gathered: gradients };
-    case "zero1":
-      return { reduced: gradients, gathered: updated };
+    case "zero1": // factors leave ranges of unequal length, which are all-reduced (ts/optim/sharding.ts)
+      return { reduced: gradients, gathered: updated + (factored ? gradients : 0) };
     case "zero2":
       return { reduced: backwards * gradients, gathered: updated };
     case "zero3":
