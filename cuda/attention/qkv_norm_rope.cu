@@ -11,11 +11,11 @@
 //   dscale = sum over b, n, l of g * xhat
 //   dx     = rstd * (g * scale - xhat * <g * scale * xhat>)
 //
-// A warp takes one head of one token, q, k or v of one stream, its lanes a pair of channels each in
-// turn. The second pass over a head finds it in cache. T is float or bfloat16; every sum and the
-// rotation run in float.
+// Here a warp takes one head of one token, q, k or v of one stream, its lanes a pair of channels each in
+// turn; the second pass over a head finds it in cache. qkv_norm_rope_packed.cu takes heads of 64, 128 and
+// 256. T is float or bfloat16; every sum and the rotation run in float.
 
-#include "cpp/ops/attention/qkv_norm_rope.h"
+#include "cuda/attention/qkv_norm_rope.h"
 
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/column_sums.cuh"
@@ -29,32 +29,6 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kHeads = 64;  // of a block, eight a warp: one partial sum of dscale
-
-/// Where heads come from and go to: stream side [B, Li, 3*N*Dh], joint side [B, N, L, Dh].
-struct Places {
-  int64_t B, Li, N, Dh, L;
-  int64_t offset;  // of the stream's first token in the joint sequence
-
-  SRPO_HOST_DEVICE int64_t heads() const { return B * Li * N; }
-  SRPO_HOST_DEVICE int64_t in_stream(int64_t head, int part) const {
-    return (head / N * 3 + part) * N * Dh + head % N * Dh;
-  }
-  SRPO_HOST_DEVICE int64_t joint_token(int64_t head) const { return offset + head / N % Li; }
-  SRPO_HOST_DEVICE int64_t in_joint(int64_t head) const {  // in heads
-    return (head / N / Li * N + head % N) * L + joint_token(head);
-  }
-};
-
-/// What q and k each have of their own; a v has none of it.
-template <typename T>
-struct Part {
-  T* joint;          // [B, N, L, Dh]
-  const T* scale;    // [Dh], or null
-  float* rstd;       // [B, N, L], or null
-  float* dscale;     // [blocks, Dh] parts, or null
-  const float* cos;  // [L, Dh/2], or null
-  const float* sin;
-};
 
 struct PairOfChannels {
   float even, odd;
@@ -73,7 +47,7 @@ SRPO_DEVICE void store_pair(T* to, int64_t d, int64_t Dh, PairOfChannels value) 
 
 /// Turned by the angle of pair d / 2 of a token, or back (sign -1).
 template <typename T>
-SRPO_DEVICE PairOfChannels turn(PairOfChannels x, const Part<T>& part, int64_t token, int64_t d,
+SRPO_DEVICE PairOfChannels turn(PairOfChannels x, const QkvPart<T>& part, int64_t token, int64_t d,
                                 int64_t Dh, float sign) {
   if (part.cos == nullptr) return x;
   const int64_t at = token * (Dh / 2) + d / 2;
@@ -82,10 +56,11 @@ SRPO_DEVICE PairOfChannels turn(PairOfChannels x, const Part<T>& part, int64_t t
 }
 
 template <typename T>
-__global__ void qkv_norm_rope_forward_kernel(const Part<T> q, const Part<T> k, const Part<T> v,
-                                             const T* qkv, const Places at, float eps) {
+__global__ void qkv_norm_rope_forward_kernel(const QkvPart<T> q, const QkvPart<T> k,
+                                             const QkvPart<T> v, const T* qkv, const QkvPlaces at,
+                                             float eps) {
   const int which = static_cast<int>(blockIdx.y);
-  Part<T> part = v;  // a copy: a reference to one of three would put them all in local memory
+  QkvPart<T> part = v;  // a copy: a reference to one of three would put them all in local memory
   if (which == 0) part = q;
   if (which == 1) part = k;
   const int64_t head = int64_t{blockIdx.x} * kWarps + warp(), Dh = at.Dh;
@@ -114,10 +89,11 @@ __global__ void qkv_norm_rope_forward_kernel(const Part<T> q, const Part<T> k, c
 }
 
 template <typename T>
-__global__ void qkv_norm_rope_backward_kernel(T* dqkv, const Part<T> q, const Part<T> k,
-                                              const Part<T> v, const T* qkv, const Places at) {
+__global__ void qkv_norm_rope_backward_kernel(T* dqkv, const QkvPart<T> q, const QkvPart<T> k,
+                                              const QkvPart<T> v, const T* qkv,
+                                              const QkvPlaces at) {
   const int which = static_cast<int>(blockIdx.y);
-  Part<T> part = v;  // a copy: a reference to one of three would put them all in local memory
+  QkvPart<T> part = v;  // a copy: a reference to one of three would put them all in local memory
   if (which == 0) part = q;
   if (which == 1) part = k;
   const int64_t Dh = at.Dh;
@@ -178,8 +154,8 @@ __global__ void qkv_norm_rope_backward_scale_kernel(float* dscale, const float* 
 }
 
 template <typename T>
-Part<T> part_of(const TensorView& joint, const TensorView& scale, const TensorView& rstd,
-                const TensorView& cos, const TensorView& sin) {
+QkvPart<T> part_of(const TensorView& joint, const TensorView& scale, const TensorView& rstd,
+                   const TensorView& cos, const TensorView& sin) {
   return {.joint = joint.data<T>(),
           .scale = scale.data<T>(),
           .rstd = rstd.data<float>(),
@@ -195,13 +171,18 @@ void qkv_norm_rope_forward(const QkvNormRopeForward& op, Stream& stream) {
   int64_t offset = 0;
   for (const QkvStream& s : op.streams) {
     if (!s.qkv) continue;
-    const Places at = {.B = B, .Li = s.qkv.dim(1), .N = N, .Dh = Dh, .L = L, .offset = offset};
+    const QkvPlaces at = {.B = B, .Li = s.qkv.dim(1), .N = N, .Dh = Dh, .L = L, .offset = offset};
     visit_float(op.q.dtype, [&]<typename T>() {
+      const auto q = part_of<T>(op.q, s.q_scale, op.q_rstd, op.cos, op.sin);
+      const auto k = part_of<T>(op.k, s.k_scale, op.k_rstd, op.cos, op.sin);
+      const auto v = part_of<T>(op.v, {}, {}, {}, {});
+      const T* const qkv = s.qkv.data<T>();
+      const T* none = nullptr;
+      if (qkv_packed_takes(q, k, v, qkv, none, at))
+        return qkv_packed_forward(q, k, v, qkv, at, op.eps, stream);
       launch(qkv_norm_rope_forward_kernel<T>,
-             {.grid = {ceil_div(at.heads(), kWarps), 3}, .block = kThreads, .stream = stream},
-             part_of<T>(op.q, s.q_scale, op.q_rstd, op.cos, op.sin),
-             part_of<T>(op.k, s.k_scale, op.k_rstd, op.cos, op.sin),
-             part_of<T>(op.v, {}, {}, {}, {}), s.qkv.data<T>(), at, op.eps);
+             {.grid = {ceil_div(at.heads(), kWarps), 3}, .block = kThreads, .stream = stream}, q, k,
+             v, qkv, at, op.eps);
     });
     offset += at.Li;
   }
@@ -213,23 +194,26 @@ void qkv_norm_rope_backward(const QkvNormRopeBackward& op, Stream& stream) {
   for (size_t i = 0; i < kMaxQkvStreams; ++i) {
     const QkvStream& s = op.streams[i];
     if (!s.qkv) continue;
-    const Places at = {.B = B, .Li = s.qkv.dim(1), .N = N, .Dh = Dh, .L = L, .offset = offset};
-    const int64_t blocks = ceil_div(at.heads(), kHeads);
-    const auto parts = [&, Dh = Dh](const TensorView& wanted) {
-      return wanted ? scratch<float>(stream, blocks * Dh) : nullptr;
-    };
-    float *q_parts = parts(op.dq_scale[i]), *k_parts = parts(op.dk_scale[i]);
+    const QkvPlaces at = {.B = B, .Li = s.qkv.dim(1), .N = N, .Dh = Dh, .L = L, .offset = offset};
+    int64_t blocks = ceil_div(at.heads(), kHeads);
+    float *q_parts = nullptr, *k_parts = nullptr;
     visit_float(op.dq.dtype, [&, Dh = Dh]<typename T>() {
-      Part<T> q = part_of<T>(op.dq, s.q_scale, op.q_rstd, op.cos, op.sin);
-      Part<T> k = part_of<T>(op.dk, s.k_scale, op.k_rstd, op.cos, op.sin);
-      q.dscale = q_parts;
-      k.dscale = k_parts;
+      auto q = part_of<T>(op.dq, s.q_scale, op.q_rstd, op.cos, op.sin);
+      auto k = part_of<T>(op.dk, s.k_scale, op.k_rstd, op.cos, op.sin);
+      const auto v = part_of<T>(op.dv, {}, {}, {}, {});
+      T* const dqkv = op.dqkv[i].data<T>();
+      const T* const qkv = s.qkv.data<T>();
+      const bool packed = qkv_packed_takes<T>(q, k, v, qkv, dqkv, at);
+      if (packed) blocks = qkv_packed_parts<T>(at);
+      if (op.dq_scale[i]) q.dscale = q_parts = scratch<float>(stream, blocks * Dh);
+      if (op.dk_scale[i]) k.dscale = k_parts = scratch<float>(stream, blocks * Dh);
+      if (packed) return qkv_packed_backward(dqkv, q, k, v, qkv, at, stream);
       launch(qkv_norm_rope_backward_kernel<T>,
              {.grid = {blocks, 3},
               .block = kThreads,
               .shared = static_cast<size_t>(kWarps * Dh) * sizeof(float),
               .stream = stream},
-             op.dqkv[i].data<T>(), q, k, part_of<T>(op.dv, {}, {}, {}, {}), s.qkv.data<T>(), at);
+             dqkv, q, k, v, qkv, at);
     });
     // One after the other: the streams, and q and k, may share a scale.
     if (op.dq_scale[i])

@@ -16,6 +16,7 @@ import {
 } from "../../support/index.js";
 
 const [B, N, Dh] = [2, 3, 22]; // odd on purpose: no block size divides them
+const heads = [N, Dh] as const;
 const lengths = [5, 37];
 const L = 42;
 
@@ -25,6 +26,7 @@ function definition(
   scales: readonly (Float64Array | null)[],
   part: number,
   rope: { cos: Float64Array; sin: Float64Array } | null,
+  [N, Dh]: readonly [number, number] = heads,
 ): Float64Array {
   const out = new Float64Array(B * N * L * Dh);
   for (let b = 0; b < B; ++b)
@@ -94,6 +96,54 @@ forEachDevice("qkvNormRope", (test, device) => {
             await assertRelative(actual[part]!, exact, tolerance, `part ${part}`);
           }
         }
+    });
+
+  // Heads of whole packs; more heads and tokens than a group of lanes takes at once.
+  for (const size of [
+    [5, 64],
+    [13, 128],
+    [2, 256],
+  ] as const)
+    test(`${size[0]} heads of ${size[1]}: definition and gradients`, async () => {
+      const [N, Dh] = size;
+      const rope = ropeTable(
+        Array.from({ length: L }, (_, l) => [l, (l * 7) % 11]),
+        [Dh / 4, (3 * Dh) / 4],
+        100,
+        { device },
+      );
+      const call = (...t: readonly Tensor[]) =>
+        qkvNormRope(
+          [
+            { qkv: t[0]!, qScale: t[2]!, kScale: t[3]! },
+            { qkv: t[1]!, qScale: t[3]!, kScale: t[2]! },
+          ],
+          { heads: N, rope },
+        );
+      const [cos, sin] = await toFloat64(rope.cos, rope.sin);
+      for (const [dtype, tolerance] of [
+        ["float32", 4e-7],
+        ["bfloat16", 2 ** -8],
+      ] as const) {
+        const x = lengths.map((length, i) =>
+          randn([B, length, 3 * N * Dh], { dtype, device, seed: i }),
+        );
+        const scales = [5, 6].map((seed) => randn([Dh], { dtype, device, seed }));
+        const [x64, s64] = [await toFloat64(...x), await toFloat64(...scales)];
+        const actual = call(...x, ...scales);
+        for (const part of [0, 1, 2]) {
+          const of = part === 0 ? [s64[0]!, s64[1]!] : [s64[1]!, s64[0]!];
+          const exact = definition(x64, of, part, { cos, sin }, size);
+          await assertRelative(actual[part]!, exact, tolerance, `${dtype}, part ${part}`);
+        }
+        if (dtype === "bfloat16") continue;
+        const sum = (...t: readonly Tensor[]) => {
+          const [q, k, v] = call(...t);
+          return add(add(q, k), add(v, v));
+        };
+        await checkGradients(sum, [...x, ...scales], { directions: 1 });
+        await checkBfloat16(sum, [...x, ...scales], { tolerance: 2e-2 });
+      }
     });
 
   test("a plain split of one stream moves the bits", async () => {
