@@ -212,8 +212,9 @@ Napi::Value comm_progress(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// commClose(communicator): its last work has ended
+// commClose(communicator): its last work has ended, here and on all other ranks
 Napi::Value comm_close(const Napi::CallbackInfo& info) {
+  comm_of(info).engine().close();
   ref_of(info).reset();
   return info.Env().Undefined();
 }

@@ -27,6 +27,9 @@ class Engine {
                           Stream& stream) = 0;
   virtual void broadcast(void* data, size_t bytes, int root, Stream& stream) = 0;
   virtual void barrier(Stream& stream) = 0;
+  /// After the last call, by every rank: it waits for them. Without it what was opened stays until the process
+  /// ends, which a rank that failed must not wait for.
+  virtual void close() {}
   /// An error that came up behind a call that had returned; nullptr if there is none.
   virtual const char* failure() { return nullptr; }
 };

@@ -101,10 +101,6 @@ class NcclEngine : public Engine {
  public:
   NcclEngine(const Library& library, Comm comm, int rank, int size)
       : library_(library), comm_(comm), rank_(rank), size_(size) {}
-  ~NcclEngine() override {
-    library_.finalize(comm_);
-    library_.destroy(comm_);
-  }
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
@@ -159,6 +155,11 @@ class NcclEngine : public Engine {
   void barrier(Stream& stream) override {
     const int32_t one = 1;
     reduce(stream.scratch(sizeof one, &one), 1, kInt32, kSum, stream);
+  }
+
+  void close() override {
+    library_.finalize(comm_);
+    library_.destroy(comm_);
   }
 
   const char* failure() override {
