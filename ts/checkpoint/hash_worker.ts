@@ -5,7 +5,7 @@ import { parentPort } from "node:worker_threads";
 /** `bytes` of the hash `id`; without, its digest is wanted. */
 export interface HashRequest {
   readonly id: number;
-  readonly bytes?: Uint8Array<ArrayBuffer>;
+  readonly bytes?: Uint8Array<SharedArrayBuffer>;
 }
 
 const hashes = new Map<number, Hash>();

@@ -30,7 +30,7 @@ class HashThread {
     this.#worker.ref();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#worker.postMessage(request, request.bytes ? [request.bytes.buffer] : []);
+      this.#worker.postMessage(request, []);
     });
   }
 
@@ -47,6 +47,8 @@ let ids = 0;
 /** SHA-256 of bytes as they come. Large ones are hashed on a thread, so that the event loop stays free. */
 export class Hasher {
   readonly #id = ++ids;
+  /** Where the thread reads a piece: shared, since pieces that are handed over would lie there as garbage. */
+  #shared: Uint8Array<SharedArrayBuffer> | undefined;
   #small: Uint8Array[] | undefined = [];
   #smallBytes = 0;
 
@@ -67,11 +69,12 @@ export class Hasher {
 
   async #give(bytes: Uint8Array): Promise<void> {
     thread ??= new HashThread();
-    for (let first = 0; first < bytes.byteLength; first += pieceBytes)
-      await thread.ask({
-        id: this.#id,
-        bytes: new Uint8Array(bytes.subarray(first, first + pieceBytes)),
-      });
+    const shared = (this.#shared ??= new Uint8Array(new SharedArrayBuffer(pieceBytes)));
+    for (let first = 0; first < bytes.byteLength; first += pieceBytes) {
+      const piece = bytes.subarray(first, first + pieceBytes);
+      shared.set(piece);
+      await thread.ask({ id: this.#id, bytes: shared.subarray(0, piece.byteLength) });
+    }
   }
 
   /** Once, at the end. */
