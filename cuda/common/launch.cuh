@@ -29,6 +29,9 @@ struct LaunchConfig {
   Extent block;        // whole warps
   size_t shared = 0;   // bytes of dynamic shared memory a block
   Extent cluster = 1;  // blocks of a cluster
+  bool early =
+      false;  // its blocks may start as those of the kernel before end: every thread of it calls
+              // wait_for_earlier_kernel before it touches global memory
   Stream& stream;
 };
 

@@ -58,6 +58,8 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
     gemm_sm90_kernel(const __grid_constant__ GemmParameters p) {
   auto& shared = shared_memory<GemmShared<Tile>>();
   if (thread_rank() == 0) {
+    tma_prefetch(p.a);
+    tma_prefetch(p.b);
     for (int i = 0; i < Tile::kStages; ++i) {
       mbarrier_init(shared.full[i], 1);
       mbarrier_init(shared.empty[i], Tile::kCluster * Tile::kHolders);
@@ -71,13 +73,10 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
     cluster_barrier();
   else
     block_barrier();
+  wait_for_earlier_kernel();  // which may write what is read here, or read what is written
   if (own_consumer() == kConsumers) {
     give_registers<kProducerRegisters>();
-    if (warp() % 4 == 0 && elect_one()) {
-      tma_prefetch(p.a);
-      tma_prefetch(p.b);
-      produce<Tile, kA, kB>(shared, p);
-    }
+    if (warp() % 4 == 0 && elect_one()) produce<Tile, kA, kB>(shared, p);
   } else {
     take_registers<kConsumerRegisters>();
     consume<Tile, kA, kB, kEnding>(shared, p);

@@ -13,18 +13,25 @@ void launch_kernel(const void* kernel, const LaunchConfig& config, void** parame
   const auto extent = [](const Extent& e) {
     return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
   };
-  cudaLaunchAttribute cluster;
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim = {static_cast<unsigned>(config.cluster.x),
-                            static_cast<unsigned>(config.cluster.y),
-                            static_cast<unsigned>(config.cluster.z)};
+  cudaLaunchAttribute attributes[2];
+  unsigned count = 0;
+  if (config.cluster.x * config.cluster.y * config.cluster.z > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count++].val.clusterDim = {static_cast<unsigned>(config.cluster.x),
+                                          static_cast<unsigned>(config.cluster.y),
+                                          static_cast<unsigned>(config.cluster.z)};
+  }
+  if (config.early) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
   cudaLaunchConfig_t how = {};
   how.gridDim = extent(config.grid);
   how.blockDim = extent(config.block);
   how.dynamicSmemBytes = config.shared;
   how.stream = static_cast<cudaStream_t>(config.stream.native());
-  how.attrs = &cluster;
-  how.numAttrs = config.cluster.x * config.cluster.y * config.cluster.z > 1 ? 1 : 0;
+  how.attrs = attributes;
+  how.numAttrs = count;
   CUDA_CHECK(cudaLaunchKernelExC(&how, kernel, parameters));
 }
 
