@@ -35,6 +35,12 @@ struct BulkStore {
   bool adds;
 };
 
+/// What a product reads in shared memory: a, unless it is in registers, and b transposed, n of its columns.
+struct Operands {
+  float a[64][16];
+  alignas(32) float b[16][256];
+};
+
 struct Product {
   float* d;
   int n;
@@ -44,6 +50,7 @@ struct Product {
   int major_a, major_b;
   bool accumulate;
   std::vector<float> value;  // of d before it, unless an earlier product in flight will give it
+  std::shared_ptr<Operands> read;  // if they were read when it was issued
 };
 
 /// Groups of work, oldest first; the last one is open.

@@ -113,6 +113,13 @@ float operand(const Block& block, uint64_t descriptor, int major, int row, int k
   return element(block.shared + at);
 }
 
+void read_operands(const Block& block, const Product& product, Operands& to) {
+  for (int row = 0; row < 64 && !product.a_in_registers; ++row)
+    for (int k = 0; k < 16; ++k) to.a[row][k] = operand(block, product.a, product.major_a, row, k);
+  for (int row = 0; row < product.n; ++row)
+    for (int k = 0; k < 16; ++k) to.b[k][row] = operand(block, product.b, product.major_b, row, k);
+}
+
 void check_same(const Product& mine, const Product& first) {
   if (mine.a != first.a || mine.b != first.b || mine.n != first.n ||
       mine.accumulate != first.accumulate || mine.a_in_registers != first.a_in_registers ||
@@ -125,18 +132,16 @@ void multiply(const Block& block, AsyncWork* const* threads, size_t g, size_t i)
   const Product& first = threads[0]->products.all[g][i];
   // Eight columns at a time; a sum runs along K all the same.
   using Eight = float __attribute__((vector_size(32)));
-  static float A[64][16];
-  alignas(32) static float B[16][256], D[64][256];
+  static Operands read_now;
+  alignas(32) static float D[64][256];
   for (int t = 1; t < 128; ++t) check_same(threads[t]->products.all[g][i], first);
-  for (int row = 0; row < 64 && !first.a_in_registers; ++row)
-    for (int k = 0; k < 16; ++k) A[row][k] = operand(block, first.a, first.major_a, row, k);
+  if (first.read == nullptr) read_operands(block, first, read_now);
+  auto& [A, B] = first.read == nullptr ? read_now : *first.read;
   for (int t = 0; t < 128 && first.a_in_registers; ++t)
     for (int j = 0; j < 4; ++j)
       for (int h = 0; h < 2; ++h)
         A[t / 32 * 16 + t % 32 / 4 + j % 2 * 8][t % 4 * 2 + j / 2 * 8 + h] =
             half_of(threads[t]->products.all[g][i].registers[j], h);
-  for (int row = 0; row < first.n; ++row)
-    for (int k = 0; k < 16; ++k) B[k][row] = operand(block, first.b, first.major_b, row, k);
   for (int row = 0; row < 64; ++row)
     for (int column = 0; column < first.n; column += 8) {
       Eight sum = {};
@@ -175,7 +180,7 @@ struct Wait {
 void wgmma(float* d, int n, uint64_t a, const unsigned* registers, uint64_t b, int major_a,
            int major_b, bool accumulate) {
   auto& groups = async_work().products.all;
-  Product product = {d, n, a, b, registers != nullptr, {}, major_a, major_b, accumulate, {}};
+  Product product = {d, n, a, b, registers != nullptr, {}, major_a, major_b, accumulate, {}, {}};
   if (registers != nullptr) std::memcpy(product.registers, registers, sizeof product.registers);
   bool in_flight = false;
   for (const auto& group : groups)
@@ -187,8 +192,16 @@ void wgmma(float* d, int n, uint64_t a, const unsigned* registers, uint64_t b, i
   groups.back().push_back(std::move(product));
 }
 
+// Shared memory is read at once or, as often, when the products are waited for: whoever has not waited for what
+// he multiplies shows by the one, whoever writes there too early by the other.
 void wgmma_commit() {
-  async_work().products.commit();
+  auto& products = async_work().products;
+  if (current->rank % 128 == 0 && draw(2) == 0)
+    for (Product& product : products.all.back()) {
+      product.read = std::make_shared<Operands>();
+      read_operands(*current->block, product, *product.read);
+    }
+  products.commit();
 }
 
 void wgmma_wait(int groups) {

@@ -104,6 +104,7 @@ enum class Defect {
   kWrongStep,
   kNoProductWait,
   kNoInitBarrier,
+  kLateFullWait,
 };
 
 constexpr int kM = 64, kN = 64, kStages = 2;
@@ -148,7 +149,8 @@ __global__ void __launch_bounds__(160)
   for (int tile = static_cast<int>(blockIdx.x); tile < down * across; tile += gridDim.x) {
     float d[kN / 2] = {};
     for (int k = 0; k < steps; ++k, at.advance()) {
-      if (kDefect != Defect::kNoFullWait) mbarrier_wait(ring.full[at.index], at.parity);
+      if (kDefect != Defect::kNoFullWait && kDefect != Defect::kLateFullWait)
+        mbarrier_wait(ring.full[at.index], at.parity);
       wgmma_fence();
       for (int s = 0; s < 4; ++s) {
         const int far = kDefect == Defect::kWrongOffset ? 1024 : 0;
@@ -157,6 +159,7 @@ __global__ void __launch_bounds__(160)
                   wgmma_descriptor(ring.b[at.index] + s * step));
       }
       wgmma_commit();
+      if (kDefect == Defect::kLateFullWait) mbarrier_wait(ring.full[at.index], at.parity);
       if (kDefect == Defect::kEarlyRelease && t == 0) mbarrier_arrive(ring.empty[at.index]);
       if (kDefect != Defect::kNoProductWait) wgmma_wait<0>();
       if (kDefect != Defect::kEarlyRelease && t == 0) mbarrier_arrive(ring.empty[at.index]);
@@ -215,6 +218,7 @@ void add_products(std::vector<Case>& cases) {
   defect("no wait for an empty stage", pipeline<Defect::kNoEmptyWait>);
   defect("a stage released before the product has ended", pipeline<Defect::kEarlyRelease>);
   defect("no wait for a full stage", pipeline<Defect::kNoFullWait>);
+  defect("a wait for a full stage behind the product", pipeline<Defect::kLateFullWait>);
   defect("the wrong parity to start with", pipeline<Defect::kWrongParity>);
   defect("too few bytes announced", pipeline<Defect::kShortBytes>);
   defect("an arrival too many expected", pipeline<Defect::kWrongArrivals>);
