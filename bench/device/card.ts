@@ -45,6 +45,29 @@ export function commitOf(root: string): string {
   return commit + (output("git", ["-C", root, "status", "--porcelain", "-uno"]) ? "+changes" : "");
 }
 
+/**
+ * SRPO_CUPTI for our processes, where libcupti of CUDA 13 lies in no place that a loader looks in: a toolkit's
+ * folder, or a python's packages.
+ */
+export function cuptiOf(python: string): NodeJS.ProcessEnv {
+  const given = process.env["SRPO_CUPTI"];
+  if (given !== undefined) return { SRPO_CUPTI: given };
+  const inPython = output(python, ["-c", "import sys; print(' '.join(p for p in sys.path if p))"]);
+  const folders = [
+    "/usr/local/cuda*/extras/CUPTI/lib64",
+    "/usr/local/cuda*/lib64",
+    "/usr/local/cuda*/lib",
+    "/usr/local/cuda*/targets/*/lib",
+    ...(inPython ?? "")
+      .split(" ")
+      .filter((folder) => /^[\w./+-]+$/.test(folder))
+      .map((folder) => `${folder}/nvidia/*/lib`),
+  ];
+  const names = folders.map((folder) => `${folder}/libcupti.so.13`).join(" ");
+  const found = output("sh", ["-c", `ls -d ${names} 2>/dev/null | head -n 1`]);
+  return found === undefined || found === "" ? {} : { SRPO_CUPTI: found };
+}
+
 /** Why this machine cannot run the device steps, in one line; undefined if it can. */
 export function refusal(
   card: Card | undefined,

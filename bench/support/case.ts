@@ -1,14 +1,17 @@
+/** One call of a case. It enqueues its work; who times it waits for the device. */
+export type Call = (() => void | Promise<void>) & {
+  /** Frees what no scope does. */
+  dispose?: () => void;
+};
+
 /** One line of a bench: ours, and what an opponent is asked to do beside it. */
 export interface BenchCase {
   /** The op's name, then dtype, shape and direction: "linear  float32  M=1024 N=1024 K=1024  forward". */
   name: string;
   /** Why this shape. */
   why: string;
-  /**
-   * Makes the inputs and returns one call; it resolves when the device has done it. Called in a scope
-   * of its own.
-   */
-  setUp: () => () => Promise<void>;
+  /** Makes the inputs and returns one call. Called in a scope of its own. */
+  setUp: () => Call | Promise<Call>;
   /** Floating-point operations of a call, for GFLOP/s. */
   flops?: number;
   /** Bytes that any implementation must move, for GB/s. */
@@ -17,6 +20,10 @@ export interface BenchCase {
   torch?: { op: string; [key: string]: unknown };
   /** Left out of the short run. */
   full?: boolean;
+  /** Bytes that it needs at once: it is left out, and said to be, where the device has fewer. */
+  memory?: number;
+  /** A call is a model or more: some of them are timed as one stretch, by the clock on the wall. */
+  stretch?: boolean;
 }
 
 export interface BenchOptions {
@@ -34,11 +41,22 @@ export interface BenchResult {
   name: string;
   why: string;
   /** Of a call: the median over rounds and the least. */
-  microseconds: { median: number; minimum: number };
+  microseconds?: { median: number; minimum: number };
   gflops?: number;
   gigabytesPerSecond?: number;
+  /** Of the limit that was measured in the same run: the best product for operations, a copy for bytes. */
+  share?: number;
   /** A copy of the same tensor, by all ranks at once; its share: what must be sent a second, over what is copied. */
   copy?: { microseconds: number; ratio: number };
   /** The opponent's time over ours, by round's median; above 1 ours is faster. */
-  torch?: { microseconds: number; ratio: number; ratioOfMinima: number };
+  torch?: {
+    /** What it was: "eager", "compiled", "cudnn". */
+    variant?: string;
+    microseconds: number;
+    ratio: number;
+    ratioOfMinima: number;
+  };
+  /** Why there is no time. */
+  skipped?: string;
+  error?: string;
 }

@@ -1,10 +1,11 @@
 import { backward } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
 import { affine, cast, purposes, randn } from "../../ts/ops/index.js";
-import { synchronize, type Device } from "../../ts/tensor/device.js";
+import type { Device } from "../../ts/tensor/device.js";
 import type { DType } from "../../ts/tensor/dtype.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
 import type { Tensor } from "../../ts/tensor/tensor.js";
+import type { Call } from "./case.js";
 
 let drawn = 0;
 let device: Device = "cpu";
@@ -12,6 +13,10 @@ let device: Device = "cpu";
 /** Where the inputs of later calls are made, and so where the ops run; the cpu if never called. */
 export function setBenchDevice(where: Device): void {
   device = where;
+}
+
+export function benchDevice(): Device {
+  return device;
 }
 
 /** Random inputs of about the size that activations have. */
@@ -26,23 +31,34 @@ export function input(shape: readonly number[], dtype: DType): Tensor {
   return cast(affine(numbers, 0.1, 0), dtype);
 }
 
-/** One call of an op, forward alone or with the gradients of all inputs. A GPU is not waited for. */
+/** Fills a flat buffer with normal numbers, a part at a time: it may be most of the device's memory. */
+export function fillRandomly(t: Tensor, deviation: number): void {
+  const part = 1 << 24;
+  for (let offset = 0; offset < t.size; offset += part) {
+    using scope = tensorScope();
+    void scope;
+    const n = Math.min(part, t.size - offset);
+    const key = { seed: 1n, purpose: purposes.free, step: 1, sample: drawn++, device };
+    t.viewOf(offset, [n]).copyFrom(cast(affine(randn([n], key), deviation, 0), t.dtype));
+  }
+}
+
+/** One call of an op, forward alone or with the gradients of all inputs. */
 export function callOf(
   fn: (...inputs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
   { backward: withBackward }: { backward: boolean },
-): () => Promise<void> {
+): Call {
   const leaves = inputs.map((t) => (withBackward ? requireGrad(t.detach()) : t));
   let cotangent: Tensor | undefined;
-  return async () => {
-    {
-      using scope = tensorScope();
-      const y = fn(...leaves);
-      if (withBackward) {
-        if (cotangent === undefined) scope.keep((cotangent = input(y.shape, y.dtype)));
-        backward(y, cotangent);
-      }
-    }
-    if (!device.startsWith("cuda")) await synchronize(device);
+  return () => {
+    using scope = tensorScope();
+    const y = fn(...leaves);
+    if (!withBackward) return;
+    if (cotangent === undefined) scope.keep((cotangent = input(y.shape, y.dtype)));
+    backward(y, cotangent);
   };
 }
+
+export const directions = [false, true] as const;
+export const way = (backward: boolean): string => (backward ? "forward+backward" : "forward");

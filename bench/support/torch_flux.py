@@ -83,20 +83,21 @@ class Single(nn.Module):
 
 
 class Flux(nn.Module):
-    def __init__(self, D, heads, double, single, context, vector):
+    def __init__(self, D, heads, double, single, context, vector, channels=64):
         super().__init__()
-        self.img_in, self.txt_in = nn.Linear(64, D), nn.Linear(context, D)
+        self.channels = channels
+        self.img_in, self.txt_in = nn.Linear(channels, D), nn.Linear(context, D)
         embed = lambda n: nn.Sequential(nn.Linear(n, D), nn.SiLU(), nn.Linear(D, D))  # noqa: E731
         self.time_in, self.guidance_in, self.vector_in = embed(256), embed(256), embed(vector)
         self.double_blocks = nn.ModuleList(Double(D, heads) for _ in range(double))
         self.single_blocks = nn.ModuleList(Single(D, heads) for _ in range(single))
-        self.mod, self.out = nn.Linear(D, 2 * D), nn.Linear(D, 64)
+        self.mod, self.out = nn.Linear(D, 2 * D), nn.Linear(D, channels)
         self.size, self.context, self.vector = D // heads, context, vector
 
     def example(self, img, txt, dtype):
-        angles = torch.rand(img + txt, self.size // 2) * 30
-        shapes = [[1, img, 64], [1, txt, self.context], [1, self.vector], [1, 256], [1, 256]]
-        return [torch.randn(s).to(dtype) for s in shapes] + [angles.cos(), angles.sin()]
+        angles = torch.rand(img + txt, self.size // 2, dtype=torch.float32) * 30
+        shapes = [[1, img, self.channels], [1, txt, self.context], [1, self.vector], [1, 256], [1, 256]]
+        return [torch.randn(s, dtype=dtype) for s in shapes] + [angles.cos(), angles.sin()]
 
     def forward(self, img, txt, pooled, time, guidance, cos, sin):
         vec = self.time_in(time) + self.guidance_in(guidance) + self.vector_in(pooled)

@@ -97,7 +97,10 @@ void CudaStream::submit(const char* op, std::function<void()> work) {
   inside_ = true;
   op_ = op;
   join(ops_, {op});
-  account.failure = try_work(op, work);
+  account.failure = try_work(op, [&] {
+    const TimedWork timed(profiler_.get(), timeline_, op);
+    work();
+  });
   // What the piece used goes back at once: whoever gets it next stands behind it in the stream.
   for (const Pool::Block& block : scratch_) pool_->free(block);
   scratch_.clear();
@@ -250,6 +253,22 @@ void* CudaStream::scratch(size_t bytes, const void* contents) {
   scratch_.push_back(block);
   if (contents != nullptr) staging_.upload(block.pointer, contents, bytes, stream_);
   return block.pointer;
+}
+
+void CudaStream::profile_begin(const std::string& timer) {
+  const std::lock_guard lock(submit_mutex_);
+  require_no_profile();
+  profiler_ = std::make_unique<Profiler>(timer, activate(), name_of(device_));
+  timeline_.start();
+}
+
+Profile CudaStream::profile_end() {
+  const std::lock_guard lock(submit_mutex_);
+  if (!profiler_) return {};
+  activate();
+  Profile taken = profiler_->take(timeline_);
+  profiler_.reset();
+  return taken;
 }
 
 int64_t* CudaStream::complaint() {

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "cpp/core/pool.h"
 #include "cpp/core/stream.h"
 #include "cuda/runtime/complaints.h"
+#include "cuda/runtime/profiler.h"
 #include "cuda/runtime/staging.h"
 
 namespace srpo::cuda {
@@ -37,6 +39,10 @@ class CudaStream : public Stream {
   int64_t* complaint() override;
   void heed(int64_t* word, std::function<void(int64_t)> refuse) override;
   void* native() override;
+  void profile_begin(const std::string& timer) override;
+  Profile profile_end() override;
+  void range_push(const char* name) override { nvtx_push(name); }
+  void range_pop() override { nvtx_pop(); }
 
   /// Where scratch comes from; before the first submit.
   void use(Pool& pool) { pool_ = &pool; }
@@ -72,11 +78,12 @@ class CudaStream : public Stream {
 
   std::recursive_mutex submit_mutex_;  // environments, each on a thread of its own, share the order
   std::map<std::thread::id, Account> accounts_;
-  bool inside_ = false;               // a piece is submitted now
-  const char* op_ = "";               // that is submitted now
-  std::vector<Pool::Block> scratch_;  // of it
-  std::vector<int64_t*> words_;       // of it, not heeded yet
-  std::vector<const char*> ops_;      // enqueued since the last ending, each once
+  bool inside_ = false;                 // a piece is submitted now
+  const char* op_ = "";                 // that is submitted now
+  std::vector<Pool::Block> scratch_;    // of it
+  std::vector<int64_t*> words_;         // of it, not heeded yet
+  std::vector<const char*> ops_;        // enqueued since the last ending, each once
+  std::unique_ptr<Profiler> profiler_;  // while a profile is taken
 
   mutable std::mutex mutex_;
   std::condition_variable ready_, ended_;

@@ -8,9 +8,20 @@ import { nvccVersion, parseCard, refusal } from "../../bench/device/card.js";
 import { compareDumps, parseDump } from "../../bench/device/dump.js";
 import { pack, packages } from "../../bench/device/pack.js";
 import { inParallel, resultOf, runCall } from "../../bench/device/step.js";
+import { stepNames } from "../../bench/device/steps.js";
 import { hasDevice } from "../../ts/tensor/device.js";
 import { packageRoot } from "../../ts/native/load.js";
 import { at, fails } from "../support/cli.js";
+
+interface Kept {
+  finished: boolean;
+  steps: { name: string; outcome: string; details?: unknown }[];
+}
+
+interface BenchRow {
+  name: string;
+  microseconds: { median: number };
+}
 
 const test = suite("bench/device");
 const tools = { nvcc: "13.0", cmake: true };
@@ -60,6 +71,46 @@ if (hasDevice("cuda:0")) {
     ]);
   });
 }
+
+test("a dry run goes through every step on the emulated device", () => {
+  const out = at("dry");
+  const args = ["--dry-run", "--out", out, "--python", at("no-python"), "--budget", "900"];
+  const script = path.join(packageRoot, "dist", "bench", "device.js");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
+    encoding: "utf8",
+    timeout: 900_000,
+  });
+  assert.equal(status, 0, stdout + stderr);
+  const file = readdirSync(out).find((name) => /^dry-run-\d{4}-\d\d-\d\d\.json$/.test(name));
+  const kept = JSON.parse(readFileSync(path.join(out, file!), "utf8")) as Kept;
+  assert.equal(kept.finished, true);
+  const outcomes = new Map(kept.steps.map((step) => [step.name, step.outcome]));
+  assert.deepEqual([...outcomes.keys()], [...stepNames]);
+  for (const [name, outcome] of outcomes)
+    assert.equal(outcome, name === "sanitizer" ? "skipped" : "passed", name);
+  // Every parser was fed by what the real programs print.
+  const details = (name: string) => kept.steps.find((step) => step.name === name)!.details;
+  const cases = details("conformance") as { passed: boolean; sameBytes: boolean }[];
+  assert.ok(cases.length > 0 && cases.every((one) => one.passed && one.sameBytes));
+  assert.ok((details("tests") as { passed: number }).passed > 0);
+  assert.ok((details("goldens") as { ok: boolean }[]).every(({ ok }) => ok));
+  for (const name of ["kernels", "models", "compiled"]) {
+    const families = details(name) as { ended: string; run: { results: BenchRow[] } }[];
+    for (const { ended, run } of families) {
+      assert.equal(ended, "passed");
+      assert.ok(run.results.length > 0);
+      for (const row of run.results) assert.ok(row.microseconds.median > 0, row.name);
+    }
+  }
+  const { micro } = details("profile") as { micro: { ops: { name: string }[] } };
+  assert.ok(micro.ops.some(({ name }) => name === "linearForward"));
+  for (const name of ["profile-micro.json", "profile-step.json"]) {
+    const trace = JSON.parse(readFileSync(path.join(out, name), "utf8")) as {
+      traceEvents: { name: string }[];
+    };
+    assert.ok(trace.traceEvents.some((event) => event.name === "attentionForward"));
+  }
+});
 
 test("other cards and other tools are refused by name", () => {
   const card = parseCard("NVIDIA H200, 570.86, 9.0, 143771 MiB");
@@ -142,7 +193,7 @@ test("the bundle has node, dist and what they need, and no compilers", () => {
   for (const file of [
     "bin/node",
     "dist/bench/device.js",
-    "dist/bench/device/kernels.js",
+    "dist/bench/main.js",
     "dist/ts/ops/index.js",
     "dist/test/ops/gemm/linear.test.js",
     "node_modules/uvu/package.json",

@@ -1,6 +1,7 @@
-import { conv2d } from "../../../ts/ops/index.js";
+import { conv2d, conv2dWithStatistics, groupNorm } from "../../../ts/ops/index.js";
 import type { BenchCase } from "../../support/case.js";
-import { callOf, input } from "../../support/inputs.js";
+import { callOf, directions, input } from "../../support/inputs.js";
+import { fullOf, type PictureSize, type Sizes } from "../../support/sizes.js";
 
 const shapes = [
   { x: [1, 64, 64, 128], out: 128, why: "a VAE resnet near the picture" },
@@ -33,3 +34,80 @@ export const cases: readonly BenchCase[] = shapes.flatMap(({ x, out, why, ...res
     }),
   ),
 );
+
+type Place = [B: number, H: number, W: number, C: number];
+
+/** The decoder's resolutions from the latents up: what a resnet there works on. */
+export function decoderLevels(
+  { vae }: Sizes,
+  { latentHeight, latentWidth }: PictureSize,
+): { x: Place }[] {
+  return vae.channels.toReversed().map((C, level) => ({
+    x: [1, latentHeight << level, latentWidth << level, C],
+  }));
+}
+
+/** A decoder's weights do not learn: forward, and backward to its input alone. */
+const convolutions = (sizes: Sizes): readonly BenchCase[] =>
+  sizes.pictures.flatMap((picture) =>
+    decoderLevels(sizes, picture).flatMap(({ x }, level) =>
+      [false, true].flatMap((upsample): BenchCase[] => {
+        const [B, H, W, C] = x;
+        if (upsample && level === sizes.vae.channels.length - 1) return [];
+        const form = `[${x.join(",")}]${upsample ? " doubled " : ""}->${C} 3x3`;
+        return directions.map((backward) => ({
+          name: `conv2d  bfloat16  ${form}  ${backward ? "forward+dgrad" : "forward"}`,
+          why: `a VAE ${upsample ? "upsampler" : "resnet"}, ${picture.name}`,
+          flops: 2 * B * H * W * C * C * 9 * (upsample ? 4 : 1) * (backward ? 2 : 1),
+          torch: {
+            op: "conv2d",
+            x,
+            out: C,
+            kernel: 3,
+            upsample,
+            dtype: "bfloat16",
+            backward,
+            frozen: true,
+          },
+          ...fullOf(picture),
+          setUp: () => {
+            const w = input([C, 3, 3, C], "bfloat16");
+            const b = input([C], "bfloat16");
+            return callOf((t) => conv2d(t, w, b, { upsample }), [input(x, "bfloat16")], {
+              backward,
+            });
+          },
+        }));
+      }),
+    ),
+  );
+
+/** What a resnet runs: the norm reads what the convolution wrote, and its statistics. */
+const beforeNorms = (sizes: Sizes): readonly BenchCase[] =>
+  sizes.pictures.flatMap((picture) =>
+    decoderLevels(sizes, picture).map(({ x }): BenchCase => {
+      const [B, H, W, C] = x;
+      const { groups } = sizes.vae;
+      return {
+        name: `conv2d and the norm behind it  bfloat16  [${x.join(",")}]->${C} 3x3  forward`,
+        why: `a VAE resnet, statistics from the convolution, ${picture.name}`,
+        flops: 2 * B * H * W * C * C * 9,
+        torch: { op: "conv2d", x, out: C, kernel: 3, groups, dtype: "bfloat16" },
+        ...fullOf(picture),
+        setUp: () =>
+          callOf(
+            (t, w, b) => {
+              const { y, statistics } = conv2dWithStatistics(t, w, b, { groups });
+              return groupNorm(y, b, b, { groups, act: "silu", statistics });
+            },
+            [input(x, "bfloat16"), input([C, 3, 3, C], "bfloat16"), input([C], "bfloat16")],
+            { backward: false },
+          ),
+      };
+    }),
+  );
+
+export const fluxCases = (sizes: Sizes): readonly BenchCase[] => [
+  ...convolutions(sizes),
+  ...beforeNorms(sizes),
+];

@@ -1,6 +1,7 @@
 import { linear } from "../../../ts/ops/index.js";
 import type { BenchCase } from "../../support/case.js";
-import { callOf, input } from "../../support/inputs.js";
+import { callOf, directions, input, way } from "../../support/inputs.js";
+import { fullOf, hiddenOf, imageLength, jointLength, type Sizes } from "../../support/sizes.js";
 
 const shapes = [
   { M: 1024, N: 1024, K: 1024, why: "the usual square" },
@@ -27,3 +28,56 @@ export const cases: readonly BenchCase[] = shapes.flatMap(({ M, N, K, why, full 
     })),
   ),
 );
+
+interface Product {
+  M: number;
+  N: number;
+  K: number;
+  act?: "gelu-tanh";
+  /** residual + gate * y */
+  gated?: boolean;
+  what: string;
+}
+
+/** The products of a double block's image stream and of a single block, with what is fused to them. */
+export const fluxCases = (sizes: Sizes): readonly BenchCase[] => {
+  const D = hiddenOf(sizes);
+  const H = D * sizes.transformer.mlpRatio;
+  return sizes.pictures.flatMap((picture) => {
+    const [L, S] = [imageLength(picture), jointLength(sizes, picture)];
+    const products: readonly Product[] = [
+      { M: L, N: 3 * D, K: D, what: "double qkv" },
+      { M: sizes.textLength, N: 3 * D, K: D, what: "double qkv of the text" },
+      { M: sizes.rolloutSteps + 2, N: 6 * D, K: D, what: "a block's modulation, all steps" },
+      { M: L, N: D, K: D, gated: true, what: "double proj" },
+      { M: L, N: H, K: D, act: "gelu-tanh", what: "double mlp up" },
+      { M: L, N: D, K: H, gated: true, what: "double mlp down" },
+      { M: S, N: 3 * D, K: D, what: "single linear1, qkv rows" },
+      { M: S, N: H, K: D, act: "gelu-tanh", what: "single linear1, mlp rows" },
+      { M: S, N: D, K: D + H, gated: true, what: "single linear2" },
+    ];
+    return products.flatMap(({ M, N, K, act = "none" as const, gated = false, what }) =>
+      directions.map((backward): BenchCase => {
+        const fused = `${act === "none" ? "" : ` ${act}`}${gated ? " gate residual" : ""}`;
+        return {
+          name: `linear  bfloat16  M=${M} N=${N} K=${K}${fused}  ${way(backward)}`,
+          why: `${what}, ${picture.name}`,
+          flops: 2 * M * N * K * (backward ? 3 : 1),
+          torch: { op: "linear", M, N, K, dtype: "bfloat16", act, gated, backward },
+          ...fullOf(picture),
+          setUp: () => {
+            const dtype = "bfloat16";
+            const inputs = [input([M, K], dtype), input([N, K], dtype), input([N], dtype)];
+            if (gated) inputs.push(input([M, N], dtype), input([1, N], dtype));
+            return callOf(
+              (x, w, b, residual, gate) =>
+                linear(x, w, b, { act, residual: residual ?? null, gate: gate ?? null }),
+              inputs,
+              { backward },
+            );
+          },
+        };
+      }),
+    );
+  });
+};

@@ -1,7 +1,9 @@
 import { groupNorm } from "../../../ts/ops/index.js";
 import { bytesOf } from "../../../ts/tensor/dtype.js";
 import type { BenchCase } from "../../support/case.js";
-import { callOf, input } from "../../support/inputs.js";
+import { callOf, directions, input, way } from "../../support/inputs.js";
+import { fullOf, type Sizes } from "../../support/sizes.js";
+import { decoderLevels } from "../conv/conv2d.bench.js";
 
 const shapes = [
   { x: [1, 128, 128, 128], groups: 32, why: "a VAE resnet near the picture" },
@@ -26,3 +28,26 @@ export const cases: readonly BenchCase[] = shapes.flatMap(({ x, groups, why }) =
     })),
   ),
 );
+
+export const fluxCases = (sizes: Sizes): readonly BenchCase[] =>
+  sizes.pictures.flatMap((picture) =>
+    decoderLevels(sizes, picture).flatMap(({ x }) =>
+      directions.map((backward): BenchCase => {
+        const [B, H, W, C] = x;
+        const { groups } = sizes.vae;
+        return {
+          name: `groupNorm+silu  bfloat16  [${x.join(",")}]  ${way(backward)}`,
+          why: `a VAE resnet, ${picture.name}`,
+          bytes: (backward ? 5 : 2) * B * H * W * C * 2,
+          torch: { op: "group_norm", x, groups, dtype: "bfloat16", backward },
+          ...fullOf(picture),
+          setUp: () =>
+            callOf(
+              (t, w, b) => groupNorm(t, w, b, { groups, act: "silu" }),
+              [input(x, "bfloat16"), input([C], "bfloat16"), input([C], "bfloat16")],
+              { backward },
+            ),
+        };
+      }),
+    ),
+  );

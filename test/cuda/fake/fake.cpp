@@ -108,6 +108,7 @@ struct FakeStream {
 };
 struct FakeEvent {
   int recorded = 0, reached = 0;
+  std::chrono::steady_clock::time_point at;  // when it was reached last
 };
 struct FakePool {};
 
@@ -169,6 +170,19 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new FakeEvent;
   return cudaSuccess;
 }
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  return cudaEventCreateWithFlags(event, 0);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  const std::lock_guard lock(mutex);
+  if (from->reached == 0 || to->reached == 0) return cudaErrorInvalidValue;
+  *ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
+  return cudaSuccess;
+}
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   {
     const std::lock_guard lock(mutex);
@@ -178,6 +192,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   stream->push([event, turn = event->recorded] {
     const std::lock_guard lock(mutex);
     event->reached = turn;
+    event->at = std::chrono::steady_clock::now();
     changed.notify_all();
   });
   return cudaSuccess;

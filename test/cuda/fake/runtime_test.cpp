@@ -1,5 +1,6 @@
 // runtime_test: cuda/runtime on a pretended card, a line a case, exit 1 if one failed.
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -90,6 +91,58 @@ void large_copies_go_in_pieces() {
   stream().copy_from_host(t->pointer, there.data(), bytes);
   stream().copy_to_host(back.data(), t->pointer, bytes);
   expect(waited().empty() && there == back, "other bytes came back");
+}
+
+/// What beginning a profile says; empty if one has begun.
+std::string begun(const char* timer) {
+  try {
+    stream().profile_begin(timer);
+  } catch (const Error& error) {
+    return error.code() + " " + error.what();
+  }
+  return "";
+}
+
+void pieces_are_timed_by_events() {
+  expect_text(
+      begun("clock"),
+      "ERR_CONFIG profile: timer: expected auto, cupti, events or nvtx on cuda:0, got clock");
+  expect_text(begun("cupti"), "ERR_CONFIG profile: timer: expected libcupti, got none: ");
+  expect(begun("auto").empty(), "no profile has begun");
+  expect_text(begun("events"), "expected one at a time on cuda:0, got a second");
+  const auto sleeping = [](int ms) {
+    fake::launch(native(), [ms] { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); });
+  };
+  const Tensor t = Tensor::empty({64}, DType::kFloat32, kCard);
+  stream().range_push("stage");
+  stream().submit("long", [&] { sleeping(20); });
+  stream().submit("short", [&] {
+    sleeping(1);
+    stream().zero(t->pointer, 256);  // a part of the piece
+  });
+  stream().range_pop();
+  stream().zero(t->pointer, 256);
+  expect(stream().profile_size() == 3, "other pieces than three");
+  expect(waited().empty(), "a wait failed");
+  const Profile taken = stream().profile_end();
+  expect(taken.timer == "events" && taken.kernels.empty(), "timed by " + taken.timer);
+  expect(taken.pieces.size() == 3 && stream().profile_size() == 0, "other pieces than three");
+  int64_t at = taken.origin;
+  for (const TimedPiece& piece : taken.pieces) {
+    expect(piece.begin >= at - 1000 && piece.end >= piece.begin,
+           std::string(piece.op) + ": its time");
+    at = piece.end;
+  }
+  const auto took = [&](int i) { return (taken.pieces[i].end - taken.pieces[i].begin) / 1000000; };
+  expect(taken.pieces[0].op == std::string("long") && took(0) >= 20 && took(0) < 500, "long");
+  expect(took(1) >= 1 && took(1) < 200 && taken.pieces[2].op == std::string("zero"), "short");
+  stream().submit("after", [&] { sleeping(0); });
+  expect(waited().empty() && stream().profile_size() == 0, "it goes on after its end");
+  expect(begun("nvtx").empty(), "no profile has begun");
+  stream().submit("one", [&] { sleeping(0); });
+  expect(waited().empty(), "a wait failed");
+  const Profile unseen = stream().profile_end();
+  expect(unseen.timer == "nvtx" && unseen.pieces.size() == 1 && unseen.pieces[0].end == 0, "nvtx");
 }
 
 void a_step_waits_for_nothing() {
@@ -270,6 +323,7 @@ constexpr Case kCases[] = {
     {"host memory of an upload is free at once", numbers_are_free_at_once},
     {"large copies go in pieces", large_copies_go_in_pieces},
     {"a step waits for nothing", a_step_waits_for_nothing},
+    {"pieces of a profile are timed by events", pieces_are_timed_by_events},
     {"a failed piece is told once", a_failed_piece_is_told_once},
     {"complaints of kernels come with the wait", complaints_come_with_the_wait},
     {"freed memory is behind its last reader", freed_memory_is_behind_its_last_reader},
