@@ -43,6 +43,7 @@ test("bytes by layout", () => {
   near(of({ factored: true }).gathered, 17.3e9 + 23.8e9, 2e-3);
   near(of({ gradients: "float32" }).reduced, 47.6e9, 1e-3);
   near(of({ sharding: "none" }).gathered, 23.8e9, 1e-3);
+  near(of({ sharding: "zero2" }).gathered, 2 * 23.8e9, 1e-3);
   near(of({ sharding: "zero3" }).gathered, 29 * 23.8e9, 1e-3);
   const passes = trafficOf(layout(), { ...flux, updates: 3 });
   near(passes.reduced, 3 * 23.8e9, 1e-3);

@@ -2,7 +2,19 @@ import { native, type Handle } from "../native/binding.js";
 import { SrpoError } from "../native/error.js";
 import { rangeAgain } from "../native/ranges.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { alias, gradientBuffer, noGrad, tellWatcher, type TapeNode } from "./tape.js";
+import { leavesOf, alias, gradientBuffer, noGrad, tellWatcher, type TapeNode } from "./tape.js";
+
+/** Told of each leaf when its gradient is whole: nothing of this backward adds to it any more. */
+export type LeafDone = (leaf: Tensor) => void;
+
+/** The leaves by the last node, in the order of backward, that adds to them. */
+function lastUses(nodes: readonly TapeNode[]): Map<TapeNode, Tensor[]> {
+  const last = new Map<Tensor, TapeNode>();
+  for (const node of nodes) for (const leaf of leavesOf(node)) last.set(leaf, node);
+  const uses = new Map<TapeNode, Tensor[]>();
+  for (const [leaf, node] of last) uses.set(node, [...(uses.get(node) ?? []), leaf]);
+  return uses;
+}
 
 function nodesAbove(roots: readonly Tensor[], stop: ReadonlySet<Tensor>): TapeNode[] {
   const seen = new Set<TapeNode>();
@@ -25,6 +37,7 @@ export function gradients(
   outputs: readonly Tensor[],
   cotangents: readonly (Handle | undefined)[],
   wanted: readonly Tensor[] = [],
+  onLeafDone?: LeafDone,
 ): (Handle | null)[] {
   const stop = new Set(wanted);
   const ofNode = new Map<TapeNode, (Handle | undefined)[]>();
@@ -60,9 +73,9 @@ export function gradients(
       before.add(cotangent);
       deliver(output, cotangent);
     });
-    for (const node of nodesAbove(outputs, stop)) {
+    const propagate = (node: TapeNode): void => {
       const dys = ofNode.get(node);
-      if (dys === undefined) continue;
+      if (dys === undefined) return;
       ofNode.delete(node);
       const results = rangeAgain(node.range, () => node.backward(dys));
       tellWatcher(`${node.name}, backward`, results);
@@ -82,6 +95,12 @@ export function gradients(
         deliver(input, result);
       });
       for (const dy of dys) if (dy !== undefined && mine.delete(dy)) native.tensorDispose(dy);
+    };
+    const nodes = nodesAbove(outputs, stop);
+    const done = onLeafDone === undefined ? undefined : lastUses(nodes);
+    for (const node of nodes) {
+      propagate(node);
+      for (const leaf of done?.get(node) ?? []) onLeafDone!(leaf);
     }
   });
   return wanted.map((t) => {
@@ -95,10 +114,11 @@ export function gradients(
  *
  * @param loss - a tensor of one element, or with `cotangent` any tensor
  * @param cotangent - shape and dtype of `loss`; default 1
+ * @param onLeafDone - may take a leaf's gradient away, to begin a new one
  * @throws SrpoError ERR_SHAPE for a loss of several elements without a cotangent; ERR_GRADIENT if
  *   nothing the loss depends on needs a gradient
  */
-export function backward(loss: Tensor, cotangent?: Tensor): void {
+export function backward(loss: Tensor, cotangent?: Tensor, onLeafDone?: LeafDone): void {
   if (!loss.requiresGrad)
     throw new SrpoError(
       "ERR_GRADIENT",
@@ -115,5 +135,5 @@ export function backward(loss: Tensor, cotangent?: Tensor): void {
       native.tensorFrom(new Float32Array([1]), loss.shape, "float32", loss.device),
       loss.dtype,
     );
-  gradients([loss], [one]);
+  gradients([loss], [one], [], onLeafDone);
 }

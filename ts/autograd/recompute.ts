@@ -2,7 +2,7 @@ import { native, type Handle } from "../native/binding.js";
 import { tensorScope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { gradients } from "./backward.js";
-import { isRecording, noGrad, recordMany, withGrad } from "./tape.js";
+import { isRecording, noGrad, recordMany, withGrad, withLeaves } from "./tape.js";
 
 /**
  * Runs a block without keeping what its ops save, and runs it once more in backward (activation
@@ -16,7 +16,7 @@ export function recompute(
   ...inputs: readonly Tensor[]
 ): Tensor[] {
   if (!isRecording()) return tidyRun(fn, inputs);
-  const outputs = noGrad(() => tidyRun(fn, inputs));
+  const { result: outputs, leaves } = withLeaves(() => noGrad(() => tidyRun(fn, inputs)));
   return recordMany(
     "recompute",
     inputs,
@@ -34,7 +34,7 @@ export function recompute(
       scope.keep(results.flatMap((handle) => (handle === null ? [] : [new Tensor(handle)])));
       return results;
     },
-    { always: true },
+    { always: true, inside: leaves },
   );
 }
 

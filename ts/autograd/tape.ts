@@ -11,6 +11,8 @@ export type Gradient = Handle | null;
 export interface TapeNode extends Producer {
   readonly name: string;
   readonly inputs: readonly Tensor[];
+  /** Leaves that its backward adds to although they are not among its inputs. */
+  readonly inside?: ReadonlySet<Tensor> | undefined;
   /** The stage of a profile that it was recorded in. */
   readonly range: RangePath | undefined;
   /** One gradient an input, from one gradient an output (undefined where nothing used that output). */
@@ -73,19 +75,49 @@ export function tellWatcher(name: string, outputs: readonly (Handle | null)[]): 
   watcher?.(name, outputs);
 }
 
+let used: Set<Tensor> | undefined;
+
+/** Runs `fn`, and tells the leaves that ops in it were given, recorded or not. */
+export function withLeaves<T>(fn: () => T): { result: T; leaves: ReadonlySet<Tensor> } {
+  const before = used;
+  const leaves = new Set<Tensor>();
+  used = leaves;
+  try {
+    return { result: fn(), leaves };
+  } finally {
+    used = before;
+    for (const leaf of leaves) before?.add(leaf);
+  }
+}
+
+const isLeaf = (x: Tensor) => x.requiresGrad && x.producer === undefined;
+
+/** The leaves that a node's backward adds to. */
+export function leavesOf({ inputs, inside }: TapeNode): Tensor[] {
+  return [...inputs.filter(isLeaf), ...(inside ?? [])];
+}
+
 function recordNode(
   name: string,
   inputs: readonly (Tensor | null | undefined)[],
   outputs: readonly Handle[],
   backward: TapeNode["backward"],
-  always: boolean,
+  { always = false, inside }: { always?: boolean; inside?: TapeNode["inside"] } = {},
 ): Tensor[] {
   watcher?.(name, outputs);
+  if (used !== undefined) for (const x of inputs) if (x && isLeaf(x)) used.add(x);
   const tensors = outputs.map((handle) => new Tensor(handle));
   if (always ? !recording : !needsGradient(...inputs)) return tensors;
   // A missing optional input keeps its place, so that gradients line up.
   const present = inputs.map((x) => x ?? absent);
-  const node: TapeNode = { id: nextId++, name, inputs: present, range: rangePath(), backward };
+  const node: TapeNode = {
+    id: nextId++,
+    name,
+    inputs: present,
+    inside,
+    range: rangePath(),
+    backward,
+  };
   tensors.forEach((t, index) => {
     t.requiresGrad = true;
     t.producer = node;
@@ -107,7 +139,7 @@ export function record(
   output: Handle,
   backward: (dy: Handle) => readonly Gradient[],
 ): Tensor {
-  const [y] = recordNode(name, inputs, [output], ([dy]) => backward(dy!), false);
+  const [y] = recordNode(name, inputs, [output], ([dy]) => backward(dy!));
   return y!;
 }
 
@@ -117,9 +149,9 @@ export function recordMany(
   inputs: readonly (Tensor | null | undefined)[],
   outputs: readonly Handle[],
   backward: TapeNode["backward"],
-  { always = false }: { always?: boolean } = {},
+  options: { always?: boolean; inside?: TapeNode["inside"] } = {},
 ): Tensor[] {
-  return recordNode(name, inputs, outputs, backward, always);
+  return recordNode(name, inputs, outputs, backward, options);
 }
 
 /** The buffer that a leaf's gradient is added to, its own dtype; made, float32 zeros, on first use. */

@@ -147,7 +147,7 @@ export async function dryRun(
   { json, sharding, gpus, nodes, memory, ...told }: DryRunValues,
 ): Promise<number> {
   checkOptions(config);
-  checkLayout(config);
+  checkLayout(config, gpus * nodes);
   const kind = cardOf(config, told.card);
   const models = modelsOf(config);
   // With built-in sizes the recipe is meant for another machine, where its files are.
@@ -159,7 +159,10 @@ export async function dryRun(
     config,
     models,
     machine: { card: kind, gpus, nodes, memory: memory === undefined ? undefined : memory * 1e9 },
-    layout: { sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
+    layout: {
+      sharding:
+        sharding ?? (gpus * nodes > 1 ? (`zero${config.zero}` as "zero1" | "zero2") : "none"),
+    },
     prompts,
   };
   const plan = planOf(request);

@@ -61,7 +61,11 @@ export const planCommand = command({
       config,
       models: modelsOf(config),
       machine: { card, gpus, nodes, memory: memory === undefined ? undefined : memory * 1e9 },
-      layout: { ...layout, sharding: sharding ?? (gpus * nodes > 1 ? "zero1" : "none") },
+      layout: {
+        ...layout,
+        sharding:
+          sharding ?? (gpus * nodes > 1 ? (`zero${config.zero}` as "zero1" | "zero2") : "none"),
+      },
       prompts: (await readPrompts(here(config.prompts) ?? shippedPromptsFile)).length,
     };
     if (scale) {

@@ -23,6 +23,7 @@ import { command } from "./command.js";
 import { dryRun, dryRunSchema, refuseWithoutDryRun } from "./dry_run.js";
 import { interruptedCode } from "./interrupt.js";
 import { splitFlags } from "./machine.js";
+import { memoryOf, type Device } from "../tensor/device.js";
 
 /** "runs/srpo-20260131-2359" */
 function newRunName(method: string): string {
@@ -126,7 +127,10 @@ async function train(
   say(`${interrupted ? "stopped" : "done"} after ${trainer.step} updates: ${where}`);
   for (const line of conclusion) say(line);
   say(`report: ${report}`);
-  log?.line(`${interrupted ? "stopped" : "done"} after ${trainer.step} updates`);
+  const { peak } = memoryOf(config.device as Device);
+  log?.line(
+    `${interrupted ? "stopped" : "done"} after ${trainer.step} updates; at most ${peak} bytes of the device`,
+  );
   if (!interrupted) return 0;
   say(`go on by: srpo-native train --resume ${run.path}`);
   return interruptedCode(signal);

@@ -28,6 +28,11 @@ export interface ParameterSetOptions {
    * see few rows, each used by `linear` alone. They lie behind all others in the flat buffers.
    */
   factored?: ((parameter: Parameter) => boolean) | undefined;
+  /**
+   * Without a flat buffer: a leaf's gradient, float32, is made when backward first adds to it, and is there
+   * until somebody takes it (`takeGradient`). Default false.
+   */
+  passingGradients?: boolean;
   /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
   multiple?: number;
   /** Which matrices of a frozen model are held in 8 bits; default none. */
@@ -66,7 +71,7 @@ export class ParameterSet {
   readonly factored: readonly FactoredRange[];
   /** Every weight that is not `coded`, one dimension. */
   readonly weights: Tensor;
-  /** Every gradient that is not `factored`, one dimension; undefined for a frozen model. */
+  /** Every gradient that is not `factored`, one dimension; undefined for a frozen model, and where they pass. */
   readonly gradients: Tensor | undefined;
   /** The matrices that are held in 8 bits instead; undefined where there are none. */
   readonly coded: CodedMatrices | undefined;
@@ -75,11 +80,14 @@ export class ParameterSet {
   /** Of the flat buffers without what `multiple` adds: the same on any number of ranks. */
   readonly length: number;
 
+  /** Whether the weights take gradients. */
+  readonly trainable: boolean;
   /** Of the linear layers that have these weights. */
   adapter: LinearAdapter | undefined;
 
   readonly #byName = new Map<string, ParameterRange>();
   readonly #views = new Map<string, Tensor>();
+  readonly #offsets = new Map<Tensor, number>();
 
   private constructor(
     parameters: readonly Parameter[],
@@ -88,6 +96,7 @@ export class ParameterSet {
       device = "cpu",
       trainable = false,
       gradDtype = "float32",
+      passingGradients = false,
       multiple = 1,
       coded,
       factored,
@@ -132,17 +141,15 @@ export class ParameterSet {
         "gradDtype: expected float32 with float32 weights, got bfloat16",
       );
     const withBuffer = this.factored.length > 0 ? dense : padded;
-    this.gradients = trainable
-      ? release(labelled("gradients", () => zeros([withBuffer], { dtype: gradDtype, device })))
-      : undefined;
+    this.trainable = trainable;
+    this.gradients =
+      trainable && !passingGradients
+        ? release(labelled("gradients", () => zeros([withBuffer], { dtype: gradDtype, device })))
+        : undefined;
   }
 
   static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {
     return new ParameterSet(parameters, options);
-  }
-
-  get trainable(): boolean {
-    return this.gradients !== undefined;
   }
 
   /** Whether a forward over these weights is to be differentiated: their own gradients, or the adapter's. */
@@ -199,13 +206,30 @@ export class ParameterSet {
     const known = this.#views.get(key);
     if (known !== undefined) return known;
     const leaf = release(this.weights.viewOf(offset, shape));
-    if (this.gradients !== undefined) {
+    if (this.trainable) {
       leaf.requiresGrad = true;
       leaf.factors = this.#factorsOf(key);
-      if (leaf.factors === undefined) leaf.grad = release(this.gradients.viewOf(offset, shape));
+      if (leaf.factors === undefined && this.gradients !== undefined)
+        leaf.grad = release(this.gradients.viewOf(offset, shape));
     }
     this.#views.set(key, leaf);
+    this.#offsets.set(leaf, offset);
     return leaf;
+  }
+
+  /**
+   * Takes a leaf's gradient that is not in the flat buffer: it is the caller's to dispose of, and the leaf
+   * begins a new one.
+   *
+   * @returns with where it lies among all; undefined for a tensor that is no leaf of these, or has none
+   */
+  takeGradient(leaf: Tensor): { gradient: Tensor; offset: number } | undefined {
+    const offset = this.#offsets.get(leaf);
+    const gradient = leaf.grad;
+    if (offset === undefined || gradient === undefined || this.gradients !== undefined)
+      return undefined;
+    leaf.grad = undefined;
+    return { gradient, offset };
   }
 
   #factorsOf(name: string): GradientFactors | undefined {

@@ -7,16 +7,28 @@
 //   AdamW, EMA        on the range
 //   all-gather        the weights, [n]
 //
+// ZeRO-2 keeps no gradients but the rank's range. As a leaf's gradient becomes whole in backward it is summed
+// over the ranks, each adds to its range what lies in it, and the rest is freed:
+//
+//   all-reduce        of leaves' gradients, 64 MB or so at a time, after each backward: twice the bytes
+//                     of a reduce-scatter, and for each backward again
+//
 // One rank does none of it, and moves nothing.
 
+import type { LeafDone } from "../autograd/backward.js";
+import { noGrad } from "../autograd/tape.js";
+import { native } from "../native/binding.js";
 import type { ParameterSet } from "../nn/parameter_set.js";
 import { concat, globalNorm } from "../ops/index.js";
 import type { Communicator } from "../ranks/communicator.js";
-import { release } from "../tensor/scope.js";
+import { release, tensorScope } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
 import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
 import { factoredNorms, gradNorm } from "./clip.js";
 import { factoredWithin, gatherRows } from "./factored.js";
+
+/** Elements that ZeRO-2 sums at a time, if leaves are smaller: 64 MB, or a quarter of a rank's range. */
+const mostInBucket = 16 << 20;
 
 /** Elements of which a rank's range is a multiple: a block of 8-bit moments, some cache lines. */
 const unit = 256;
@@ -38,30 +50,36 @@ function gradientsWithin(
   first: number,
   count: number,
 ): Pick<Shard, "gradients" | "factored"> {
-  const { size, dtype } = gradients!;
+  if (gradients === undefined) return { gradients: release(zeros([count], { device })) };
+  const { size, dtype } = gradients;
   if (factored.length === 0) return { gradients: release(zeros([count], { dtype, device })) };
   const own = Math.max(0, Math.min(first + count, size) - first);
   return {
-    gradients: release(gradients!.viewOf(Math.min(first, size), [own])),
+    gradients: release(gradients.viewOf(Math.min(first, size), [own])),
     factored: factoredWithin(factored, first, count),
   };
 }
 
 export class Sharding {
   readonly shard: Shard;
+  /** Takes gradients out of a backward; undefined where they lie in their buffer to the end of the update. */
+  readonly onLeafDone: LeafDone | undefined;
+  readonly #waiting: { gradient: Tensor; offset: number }[] = [];
 
-  /** @param parameters - filled up to `shardMultiple` */
+  /** @param parameters - filled up to `shardMultiple`; with ZeRO-2 their gradients pass */
   constructor(
     readonly parameters: ParameterSet,
     readonly communicator: Communicator,
   ) {
     const { rank, size } = communicator;
     const { weights } = parameters;
-    const gradients = gradientsOf(parameters, "Sharding");
+    const passing = parameters.trainable && parameters.gradients === undefined;
+    const gradients = passing ? undefined : gradientsOf(parameters, "Sharding");
+    this.onLeafDone = passing ? (leaf) => this.#take(leaf) : undefined;
     const count = weights.size / size;
     const first = rank * count;
     this.shard =
-      size === 1
+      size === 1 && gradients !== undefined
         ? { weights, gradients, factored: parameters.factored, first, count }
         : {
             weights: release(weights.viewOf(first, [count])),
@@ -71,12 +89,52 @@ export class Sharding {
           };
   }
 
+  /** Before an update's first backward. */
+  zeroGradients(): void {
+    this.parameters.zeroGradients();
+    if (this.onLeafDone !== undefined) this.shard.gradients!.zero();
+  }
+
+  /** Takes a leaf's gradient; when enough are waiting, they are summed over the ranks. */
+  #take(leaf: Tensor): void {
+    const taken = this.parameters.takeGradient(leaf);
+    if (taken === undefined) return;
+    this.#waiting.push(taken);
+    const elements = this.#waiting.reduce((sum, { gradient }) => sum + gradient.size, 0);
+    const enough = Math.min(mostInBucket, this.shard.count / 4);
+    if (elements >= enough) this.#sumWaiting();
+  }
+
+  /** One sum over the ranks of what is waiting; of each, what lies in this rank's range is added there. */
+  #sumWaiting(): void {
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) return;
+    using scope = tensorScope();
+    void scope;
+    const flat = waiting.map(({ gradient }) => gradient.viewOf(0, [gradient.size]));
+    const bucket = flat.length === 1 ? flat[0]! : noGrad(() => concat(flat, 0));
+    this.communicator.allReduce(bucket);
+    const { first, count, gradients } = this.shard;
+    let at = 0;
+    for (const { gradient, offset } of waiting) {
+      const begin = Math.max(first, offset);
+      const length = Math.min(first + count, offset + gradient.size) - begin;
+      if (length > 0) {
+        const from = bucket.viewOf(at + begin - offset, [length]);
+        native.accumulate(gradients!.viewOf(begin - first, [length]).handle, from.handle);
+      }
+      at += gradient.size;
+      gradient.dispose();
+    }
+  }
+
   /**
    * Sums the gradients over all ranks, each rank's range to the rank; those that are factored are gathered. Their
    * ranges leave others of unequal length, which are summed where they lie.
    */
   async reduceGradients(): Promise<void> {
     const { communicator, parameters, shard } = this;
+    if (this.onLeafDone !== undefined) return this.#sumWaiting();
     if (communicator.size === 1) return;
     const { gradients, factored, weights } = parameters;
     if (factored.length === 0) return communicator.reduceScatter(gradients!, shard.gradients!);

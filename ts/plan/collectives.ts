@@ -50,8 +50,11 @@ export function trafficOf(layout: Layout, options: TrafficOptions): Traffic {
       return { reduced: gradients, gathered: gradients };
     case "zero1": // factors leave ranges of unequal length, which are all-reduced (ts/optim/sharding.ts)
       return { reduced: gradients, gathered: updated + (factored ? gradients : 0) };
-    case "zero2":
-      return { reduced: backwards * gradients, gathered: updated };
+    case "zero2": // an all-reduce after each backward
+      return {
+        reduced: backwards * gradients,
+        gathered: backwards * gradients + updated,
+      };
     case "zero3":
       return { reduced: gradients, gathered: forwards * weights * weightBytes };
   }

@@ -73,7 +73,7 @@ export function updateBytes(layout: Layout, count: number): number {
 }
 
 /** What several ranks can train with. */
-const thereOnRanks: readonly Layout["sharding"][] = ["zero1"];
+const thereOnRanks: readonly Layout["sharding"][] = ["zero1", "zero2"];
 
 /** What of a layout this version does not have, in words; empty where it can be trained with today. */
 export function missingOf(layout: Layout): string[] {

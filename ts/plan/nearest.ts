@@ -85,7 +85,7 @@ const changes: readonly Change[] = [
   { says: "--moments 8bit", there: true, make: fewerBits("8bit") },
   { says: "512 pixels a side", there: true, make: smaller },
   { says: "sharding zero1", there: true, make: sharded("zero1") },
-  { says: "sharding zero2", there: false, make: sharded("zero2") },
+  { says: "sharding zero2", there: true, make: sharded("zero2") },
   { says: "8 GPUs", there: false, make: gpus(8, 1) },
   { says: "32 GPUs on 4 nodes", there: false, make: gpus(8, 4) },
   { says: "sharding zero3", there: false, make: sharded("zero3") },

@@ -33,12 +33,13 @@ export async function firstNotFinite(again: () => Promise<void>): Promise<string
 /** The names of the parameters whose gradients are not finite. */
 export async function parametersNotFinite(parameters: ParameterSet): Promise<string[]> {
   const names: string[] = [];
+  if (parameters.gradients === undefined) return names; // they have passed
   const { gradients, factored } = parameters;
   for (const { parameter, offset, size } of parameters.ranges) {
     const { factors } = factored.find((one) => one.parameter === parameter) ?? {};
     const parts =
       factors === undefined
-        ? [release(gradients!.viewOf(offset, [size]))]
+        ? [release(gradients.viewOf(offset, [size]))]
         : factors.parts.flatMap(({ dy, x }) => [dy, x].map((t) => release(t.detach())));
     let finite = true;
     for (const part of parts) {

@@ -163,7 +163,7 @@ function offline(
 export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
   checkMethod(config);
   checkLora(config);
-  checkLayout(config);
+  checkLayout(config, ranks);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);
@@ -195,7 +195,12 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
     const model = own(
       await loadTransformer(place, {
         ...frozen,
-        ...(all && { trainable: true, multiple, ...gradientOptions(config) }),
+        ...(all && {
+          trainable: true,
+          multiple,
+          passingGradients: config.zero === 2 && ranks > 1,
+          ...gradientOptions(config),
+        }),
         ...(config.baseDtype === "fp8" && { coded: isBlockMatrix }),
         ...loading("transformer"),
       }),

@@ -108,14 +108,14 @@ export class Updater {
   ): Promise<Logged> {
     const { trained: parameters } = this.setup;
     const logged = new TermMetrics();
-    parameters.zeroGradients();
+    this.parts.sharding.zeroGradients();
     let done = 0;
     for (const samples of this.#microBatches()) {
       using inner = tensorScope();
       void inner;
       const batch = await this.#batch(step, pass, samples);
       for await (const term of this.method.terms(batch)) {
-        range("backward", () => backward(term.loss));
+        range("backward", () => backward(term.loss, undefined, this.parts.sharding.onLeafDone));
         logged.add(term, { prompts: samples.length, share: batch.share });
         // One term's work in the queue at a time: its memory is what the next one takes.
         await synchronize(parameters.device);

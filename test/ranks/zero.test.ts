@@ -1,0 +1,42 @@
+// ZeRO-2: the same losses, with fewer bytes held.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { suite } from "uvu";
+import { at, microFolder } from "../support/cli.js";
+import { hasMpirun } from "../support/mpirun.js";
+import { lossDistance, rankTraining, startOn, succeedOn } from "../support/rank_runs.js";
+
+const tests = suite("train --zero 2");
+const test = (name: string, body: () => Promise<void>) =>
+  hasMpirun ? tests(name, body) : tests.skip(name, body);
+if (hasMpirun) tests.before(async () => void (await microFolder()));
+
+test("2 and 4 ranks equal one; a rank of 4 holds less than with ZeRO-1", async () => {
+  const args = ["--steps", "4", "--ema", "0.9", "--recompute"];
+  await succeedOn(1, rankTraining("alone", ...args));
+  const peaks = new Map<string, number>();
+  for (const [ranks, zero] of [
+    [4, 1],
+    [2, 2],
+    [4, 2],
+  ] as const) {
+    const run = `${ranks}-${zero}`;
+    await succeedOn(ranks, rankTraining(run, ...args, "--zero", `${zero}`));
+    const distance = lossDistance("alone", run);
+    assert.ok(distance <= 1e-6, `${run}: ${distance}`);
+    const log = readFileSync(at(run, "logs/rank-00001.log"), "utf8");
+    peaks.set(run, Number(/at most (\d+) bytes of the device/.exec(log)![1]));
+  }
+  const [whole, range] = [peaks.get("4-1")!, peaks.get("4-2")!];
+  console.log(`peak of a rank of 4: ${whole} bytes with ZeRO-1, ${range} with ZeRO-2`);
+  assert.ok(range < whole);
+});
+
+test("prompts that the ranks do not divide are refused", async () => {
+  const odd = rankTraining("odd", "--zero", "2", "--batch", "3", "--steps", "1");
+  const { code, stderr } = await startOn(2, odd).ended;
+  assert.notEqual(code, 0);
+  assert.match(stderr, /zero: expected 1 with a batch of 3, which 2 ranks do not divide, got 2/);
+});
+
+tests.run();
