@@ -8,7 +8,7 @@ import {
   type TrafficOptions,
 } from "../../ts/plan/collectives.js";
 import type { Layout } from "../../ts/plan/layouts.js";
-import { links } from "../../ts/plan/rates.js";
+import { cards, gpuLinks as links } from "../../ts/plan/rates.js";
 
 const test = suite("between ranks");
 const near = (got: number, expected: number, tolerance: number) =>
@@ -50,18 +50,18 @@ test("bytes by layout", () => {
 });
 
 test("time in a node and over four, as kernels.md 9.4 has it", () => {
-  const node = { ranks: 8, nodes: 1 };
+  const node = { ranks: 8, nodes: 1, links };
   near(collectiveSeconds("ring", 17.3e9, node), 42e-3, 0.02);
   near(collectiveSeconds("ring", 23.8e9, node), 58e-3, 0.02);
   assert.equal(collectiveSeconds("ring", 1e9, node), collectiveSeconds("hierarchical", 1e9, node));
   // Over the network alone: 45 ms, beside the node's own 58.
   const across = ((23.8e9 / 8) * 3) / 4 / links.acrossNodes;
   near(across, 45e-3, 0.02);
-  near(collectiveSeconds("hierarchical", 23.8e9, { ranks: 32, nodes: 4 }), 58e-3, 0.02);
+  near(collectiveSeconds("hierarchical", 23.8e9, { ranks: 32, nodes: 4, links }), 58e-3, 0.02);
 });
 
 test("a ring's messages add up with the ranks, a tree's hardly", () => {
-  const place = { ranks: 4096, nodes: 512 };
+  const place = { ranks: 4096, nodes: 512, links };
   const [ring, tree] = [
     collectiveSeconds("ring", 23.8e9, place),
     collectiveSeconds("hierarchical", 23.8e9, place),
@@ -71,7 +71,14 @@ test("a ring's messages add up with the ranks, a tree's hardly", () => {
   const small = { reduced: 1e3, gathered: 1e3 };
   assert.equal(trafficSeconds(small, place).fastest, "hierarchical");
   assert.equal(trafficSeconds({ reduced: 0, gathered: 0 }, place).ring, 0);
-  assert.equal(collectiveSeconds("ring", 1e9, { ranks: 1, nodes: 1 }), 0);
+  assert.equal(collectiveSeconds("ring", 1e9, { ranks: 1, nodes: 1, links }), 0);
+});
+
+test("MPI's rates were measured on one machine: of more nothing is said", () => {
+  const mpi = cards.cpu.links;
+  assert.equal(mpi.kind, "measured");
+  near(collectiveSeconds("ring", 64 << 20, { ranks: 2, nodes: 1, links: mpi }), 5.7e-3, 0.02);
+  assert.equal(collectiveSeconds("ring", 1e6, { ranks: 4, nodes: 2, links: mpi }), Infinity);
 });
 
 test.run();

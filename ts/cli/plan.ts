@@ -71,7 +71,7 @@ export const planCommand = command({
     if (scale) {
       const rows = scaleOf(request);
       process.stdout.write(
-        json ? `${JSON.stringify(rows)}\n` : `${scaleLines(rows, cards[card].name).join("\n")}\n`,
+        json ? `${JSON.stringify(rows)}\n` : `${scaleLines(rows, cards[card]).join("\n")}\n`,
       );
       return 0;
     }

@@ -10,7 +10,7 @@
 //
 // An all-reduce is one of each.
 import { gradientBytes, type Layout } from "./layouts.js";
-import { links } from "./rates.js";
+import type { Links } from "./rates.js";
 
 export type Way = "ring" | "hierarchical";
 export const ways = ["ring", "hierarchical"] as const satisfies readonly Way[];
@@ -60,15 +60,18 @@ export function trafficOf(layout: Layout, options: TrafficOptions): Traffic {
   }
 }
 
-/** Seconds of one reduce-scatter or all-gather of so many bytes. */
-export function collectiveSeconds(
-  way: Way,
-  bytes: number,
-  { ranks, nodes }: { ranks: number; nodes: number },
-): number {
+export interface Place {
+  ranks: number;
+  nodes: number;
+  links: Links;
+}
+
+/** Seconds of one reduce-scatter or all-gather of so many bytes; infinite where nothing is known of the way. */
+export function collectiveSeconds(way: Way, bytes: number, { ranks, nodes, links }: Place): number {
   if (ranks === 1 || bytes === 0) return 0;
+  if (nodes > 1 && links.acrossNodes === undefined) return Infinity;
   const local = ranks / nodes;
-  const { inNode, acrossNodes, latencyInNode, latencyAcross } = links;
+  const { inNode, acrossNodes = Infinity, latencyInNode, latencyAcross = 0 } = links;
   if (way === "ring") {
     const rate = nodes === 1 ? inNode : Math.min(inNode, local * acrossNodes);
     const latency = nodes === 1 ? latencyInNode : latencyAcross;
@@ -86,7 +89,7 @@ export function collectiveSeconds(
 /** Seconds of an update's collectives by each way, and which is the faster. */
 export function trafficSeconds(
   { reduced, gathered }: Traffic,
-  place: { ranks: number; nodes: number },
+  place: Place,
 ): Record<Way, number> & { fastest: Way } {
   const seconds = (way: Way) =>
     collectiveSeconds(way, reduced, place) + collectiveSeconds(way, gathered, place);

@@ -14,7 +14,7 @@ import { loraCount } from "./lora.js";
 import { memoryParts, pictureOf, savingBytes, transformerCounts, type Part } from "./memory.js";
 import { methodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
-import { cards, type Card, type CardName } from "./rates.js";
+import { cards, type Card, type CardName, type Links } from "./rates.js";
 import { updateTimes, type UpdateTime } from "./time.js";
 
 /** Where and how a run is to be. */
@@ -54,7 +54,7 @@ export interface Plan {
   fits: boolean;
   times: UpdateTime[];
   /** What goes between ranks in an update, and in how long, predicted; undefined for one rank. */
-  between: { traffic: Traffic; seconds: Record<Way, number> } | undefined;
+  between: { traffic: Traffic; seconds: Record<Way, number>; links: Links } | undefined;
   /** What the plan needs and this version does not have; empty where it can be run. */
   missing: string[];
 }
@@ -119,11 +119,13 @@ function betweenRanks(request: PlanRequest): Plan["between"] {
   const layout = layoutOf(request);
   if (layout.ranks === 1) return undefined;
   const traffic = trafficOf(layout, trafficOptionsOf(request));
+  const { links } = cards[request.machine.card];
   const { ring, hierarchical } = trafficSeconds(traffic, {
     ranks: layout.ranks,
     nodes: request.machine.nodes,
+    links,
   });
-  return { traffic, seconds: { ring, hierarchical } };
+  return { traffic, seconds: { ring, hierarchical }, links };
 }
 
 /**
@@ -173,6 +175,7 @@ export function planOf(request: PlanRequest): Plan {
         layout,
         nodes: machine.nodes,
         traffic: trafficOptionsOf(request),
+        links: card.links,
         lora: loraRank > 0,
       },
     ),

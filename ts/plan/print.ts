@@ -1,7 +1,7 @@
 // A plan as text.
 import type { Nearest } from "./nearest.js";
 import type { Plan } from "./plan.js";
-import { links, type RateKind } from "./rates.js";
+import type { Links, RateKind } from "./rates.js";
 import type { ScaleRow } from "./scale.js";
 
 /** "23.80 GB", "61.4 MB": decimal, as kernels.md counts. */
@@ -46,16 +46,22 @@ function timeLines({ times }: Plan, steps: number): string[] {
 
 function betweenLines({ between }: Plan): string[] {
   if (between === undefined) return [];
-  const { traffic, seconds } = between;
+  const { traffic, seconds, links } = between;
+  const by = links.kind === "measured" ? "by rates measured with this package" : "predicted";
   return [
     `between ranks, an update and rank: ${size(traffic.reduced)} reduce-scattered, ${size(traffic.gathered)} gathered`,
-    `  predicted: ring ${duration(seconds.ring)}, hierarchical ${duration(seconds.hierarchical)}`,
+    seconds.ring < Infinity
+      ? `  ${by}: ring ${duration(seconds.ring)}, hierarchical ${duration(seconds.hierarchical)}`
+      : "  nothing is known of how long it takes between these machines",
     `  rates: ${links.source}`,
   ];
 }
 
 /** The same run on more and more devices. */
-export function scaleLines(rows: readonly ScaleRow[], card: string): string[] {
+export function scaleLines(
+  rows: readonly ScaleRow[],
+  { name: card, links }: { name: string; links: Links },
+): string[] {
   const head = ["ranks", "nodes", "prompts", "memory", "reduced", "gathered", "ring", "hierarchical", "update", "rest"]; // prettier-ignore
   const table = rows.map((row) => [
     String(row.ranks),
@@ -72,7 +78,9 @@ export function scaleLines(rows: readonly ScaleRow[], card: string): string[] {
   const wide = head.map((name, i) => Math.max(name.length, ...table.map((row) => row[i]!.length)));
   const line = (row: readonly string[]) => row.map((cell, i) => cell.padStart(wide[i]!)).join("  ");
   return [
-    `predicted, on ${card}s; nothing of it has been measured`,
+    links.kind === "measured"
+      ? `predicted, on ${card}s, from rates measured with this package`
+      : `predicted, on ${card}s; nothing of it has been measured`,
     line(head),
     ...table.map(line),
     "prompts: of an update, at least one a rank; memory: of a device, ! where it does not fit; reduced, gathered:",

@@ -19,6 +19,37 @@ export interface Rates {
   update: number;
 }
 
+/** Between ranks: bytes a second and rank, seconds of a message on its way. */
+export interface Links {
+  kind: "predicted" | "measured";
+  source: string;
+  inNode: number;
+  latencyInNode: number;
+  /** Undefined where nothing is known of it. */
+  acrossNodes?: number;
+  latencyAcross?: number;
+}
+
+/** NVLink, and one 400 Gb/s adapter a GPU: what collectives are known to reach. */
+export const gpuLinks = {
+  kind: "predicted",
+  inNode: 360e9,
+  acrossNodes: 50e9,
+  // Assumed, and not measured by us: through a switch of the node, and through two adapters and a switch.
+  latencyInNode: 4e-6,
+  latencyAcross: 12e-6,
+  source:
+    "360 GB/s in a node, one 400 Gb/s adapter a GPU across (kernels.md 9.4); 4 and 12 us a message, assumed",
+} as const satisfies Links;
+
+/** Processes of one machine over MPI: a reduce-scatter of 64 MiB float32, half of a one-number all-reduce. */
+const mpiLinks = {
+  kind: "measured",
+  inNode: 5.9e9,
+  latencyInNode: 13.5e-6,
+  source: "bench/results/ranks-zen5-2026-11-22.json, two processes over MPI",
+} as const satisfies Links;
+
 export interface Card {
   name: string;
   /** Bytes that a program sees; undefined for the machine that this runs on. */
@@ -27,6 +58,7 @@ export interface Card {
   /** Bytes beside the tensors: context, communicator, workspaces. */
   workspace: number;
   workspaceSource: string;
+  links: Links;
   /** By the run's precision, the most trustworthy first; none where nobody has told. */
   rates: Readonly<Record<"bf16" | "f32", readonly Rates[]>>;
 }
@@ -48,7 +80,11 @@ function vendor(flops: number, bytes: number): Rates {
 }
 
 const estimate = { kind: "estimate", source: "kernels.md 2.2, 9.1" } as const;
-const planned = { workspace: 4 * G, workspaceSource: "kernels.md 3.1: plan 4 GB" } as const;
+const planned = {
+  workspace: 4 * G,
+  workspaceSource: "kernels.md 3.1: plan 4 GB",
+  links: gpuLinks,
+} as const;
 
 export const cpuResults = "bench/results/cpu-zen5-2026-11-22.json";
 const measured = { kind: "measured", source: `${cpuResults}, two cores of an AMD EPYC` } as const;
@@ -121,6 +157,7 @@ export const cards = {
     memorySource: "of this machine",
     workspace: 0.3 * G,
     workspaceSource: "Node.js and kernels' own buffers, about 0.3 GB",
+    links: mpiLinks,
     rates: {
       // The lines of the file that are named beside each; forward and backward together where it has only that.
       bf16: [
@@ -149,16 +186,3 @@ export const cards = {
 
 export type CardName = keyof typeof cards;
 export const cardNames = Object.keys(cards) as CardName[];
-
-/** Between GPUs, bytes a second and GPU; seconds of a message on its way. */
-export const links = {
-  /** A node's GPUs: what a collective reaches. */
-  inNode: 360 * G,
-  /** Between nodes: one 400 Gb/s adapter a GPU. */
-  acrossNodes: 50 * G,
-  /** Assumed, and not measured by us: through a switch of the node, and through two adapters and a switch. */
-  latencyInNode: 4e-6,
-  latencyAcross: 12e-6,
-  source:
-    "360 GB/s in a node, one 400 Gb/s adapter a GPU across (kernels.md 9.4); 4 and 12 us a message, assumed",
-} as const;

@@ -1,5 +1,6 @@
 // How a run goes on with more devices: one prompt a rank and update, or as many as it asks for if that is more.
 import { trafficOf, trafficSeconds, type Traffic, type Way } from "./collectives.js";
+import { cards } from "./rates.js";
 import { layoutOf, planOf, trafficOptionsOf, type PlanRequest } from "./plan.js";
 
 export interface ScaleRow {
@@ -21,11 +22,12 @@ export interface ScaleRow {
 
 const nodesUpTo = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/** Rows for parts of a node, and for up to 512 nodes of the request's size. */
+/** Rows for parts of a node, and, where the way across is known, for up to 512 nodes of the request's size. */
 export function scaleOf(request: PlanRequest): ScaleRow[] {
   const { gpus } = request.machine;
   const parts = [1, 2, 4, 8, 16].filter((n) => n < gpus).map((n) => ({ gpus: n, nodes: 1 }));
-  const places = [...parts, ...nodesUpTo.map((nodes) => ({ gpus, nodes }))];
+  const known = cards[request.machine.card].links.kind === "predicted" ? nodesUpTo : [1];
+  const places = [...parts, ...known.map((nodes) => ({ gpus, nodes }))];
   return places.map((place) => {
     const ranks = place.gpus * place.nodes;
     const batch = Math.max(request.config.batch, ranks);
@@ -41,7 +43,11 @@ export function scaleOf(request: PlanRequest): ScaleRow[] {
     };
     const plan = planOf(here);
     const traffic = trafficOf(layoutOf(here), trafficOptionsOf(here));
-    const { ring, hierarchical, fastest } = trafficSeconds(traffic, { ranks, nodes: place.nodes });
+    const { ring, hierarchical, fastest } = trafficSeconds(traffic, {
+      ranks,
+      nodes: place.nodes,
+      links: cards[request.machine.card].links,
+    });
     const update = plan.times[0]?.seconds;
     const between = { ring, hierarchical };
     return {

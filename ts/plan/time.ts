@@ -5,7 +5,7 @@ import { trafficOf, trafficSeconds, type TrafficOptions } from "./collectives.js
 import { updateBytes, type Layout } from "./layouts.js";
 import type { MethodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
-import type { RateKind, Rates } from "./rates.js";
+import type { Links, RateKind, Rates } from "./rates.js";
 import {
   backwardOf,
   decoderForward,
@@ -37,6 +37,7 @@ export interface TimeOptions {
   nodes: number;
   /** Of what goes between ranks. */
   traffic: TrafficOptions;
+  links: Links;
   lora: boolean;
 }
 
@@ -93,7 +94,7 @@ export function updateTimes(
   rates: readonly Rates[],
   options: TimeOptions,
 ): UpdateTime[] {
-  const { layout, nodes, traffic } = options;
+  const { layout, nodes, traffic, links } = options;
   const prompts = Math.ceil(config.batch / layout.ranks);
   const work = promptWork(config, models, counts, { ...picture, samples: 1 }, options.lora);
   return rates.map((rate) => {
@@ -103,8 +104,12 @@ export function updateTimes(
     }));
     const bytes = counts.passes * updateBytes(layout, traffic.trained);
     stages.push({ name: "optimizer", seconds: bytes / rate.update });
-    const between = trafficSeconds(trafficOf(layout, traffic), { ranks: layout.ranks, nodes });
-    if (layout.ranks > 1)
+    const between = trafficSeconds(trafficOf(layout, traffic), {
+      ranks: layout.ranks,
+      nodes,
+      links,
+    });
+    if (layout.ranks > 1 && between[between.fastest] < Infinity)
       stages.push({
         name: `between ranks, ${between.fastest} (none of it hidden)`,
         seconds: between[between.fastest],
