@@ -19,7 +19,8 @@ import { randn } from "../support/index.js";
 
 const python = process.env["SRPO_PEERS_PYTHON"];
 const test = suite("peers");
-const check = python === undefined ? test.skip : test;
+const check = (title: string, fn: () => Promise<void>): void =>
+  python === undefined ? test.skip(title, fn) : test(title, fn);
 const most = 2e-5;
 const prompts = ["a red circle on grass", "photo of a blue cube", "two"];
 const grid = { height: 4, width: 6 };
