@@ -5,7 +5,8 @@ import { suite } from "uvu";
 import { at, fails, run, succeed } from "../support/cli.js";
 
 const test = suite("cli/profile");
-const small = "--height 32 --width 32 --batch 2 --micro-batch 2 --rollout-steps 2".split(" ");
+const size = "--height 32 --width 32 --batch 2 --micro-batch 2".split(" ");
+const small = [...size, "--rollout-steps", "2"];
 
 interface Event {
   name: string;
@@ -61,6 +62,16 @@ test("every op of the step, in nested stages within the time that passed", async
     assert.ok(stages.has(name), name);
   for (const name of ["denoise", "inversion", "vae decode", "reward", "backward", "optimizer"])
     assert.ok(stages.has(name), name);
+});
+
+test("other methods have their stages too", async () => {
+  for (const method of ["refl", "draft-lv"]) {
+    const trace = at(`${method}.json`);
+    const words = ["profile", "--method", method, ...size, "--rollout-steps", "6", "--first", "0"];
+    const { stdout } = await succeed(...words, "--depth", "2", "--trace", trace);
+    assert.match(stdout, /\n  rollout +1 x/, method);
+    assert.match(stdout, /\n  reward +\d+ x/, method);
+  }
 });
 
 test("the table to read", async () => {

@@ -1,4 +1,5 @@
 // What methods do with the end of a rollout: a picture of it, and the plain reward of that.
+import { range } from "../native/ranges.js";
 import { affine, clamp, unpackLatent } from "../ops/index.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
 import type { LatentDecoder, Reward } from "./method.js";
@@ -28,7 +29,7 @@ export function inUnitRange(decoded: Tensor): Tensor {
  * @param captions - one a picture
  */
 export function plainReward(reward: Reward, image: Tensor, captions: readonly string[]): Tensor {
-  if ("plain" in reward) return reward.plain(image, captions);
+  if ("plain" in reward) return range("reward", () => reward.plain(image, captions));
   const wanted = reward.textFeatures(captions);
   const none = zeros(wanted.shape, wanted);
   return reward.score(

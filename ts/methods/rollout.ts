@@ -38,15 +38,17 @@ export function velocityOf(
  * The policy's Euler steps from `noise` over these noise levels, what they share made once: [B, L, 4C] float32, no
  * gradient.
  */
-export async function policySteps(
+export function policySteps(
   policy: Policy,
   batch: Pick<Batch, "captions" | "features">,
   noise: Tensor,
   { sigmas, guidance, ...options }: { sigmas: Float32Array; guidance: number } & DenoiseOptions,
 ): Promise<Tensor> {
-  using ahead = policy.ahead?.([...sigmas.subarray(0, -1)], batch.features, guidance);
-  void ahead;
-  return await denoise(velocityOf(policy, batch, guidance), noise, sigmas, options);
+  return range("rollout", async () => {
+    using ahead = policy.ahead?.([...sigmas.subarray(0, -1)], batch.features, guidance);
+    void ahead;
+    return await denoise(velocityOf(policy, batch, guidance), noise, sigmas, options);
+  });
 }
 
 /** The policy's own picture from `noise`: [B, L, 4C] float32, no gradient. */
@@ -56,9 +58,7 @@ export function rollout(
   noise: Tensor,
   { steps, guidance, shift }: RolloutOptions,
 ): Promise<Tensor> {
-  return range("rollout", () =>
-    policySteps(policy, batch, noise, { sigmas: shiftedSigmas(steps, shift), guidance }),
-  );
+  return policySteps(policy, batch, noise, { sigmas: shiftedSigmas(steps, shift), guidance });
 }
 
 /**
