@@ -278,7 +278,7 @@ test("what does not fit is answered with the nearest setting that does", () => {
   });
   assert.equal(planOf(kept).fits, false);
   const { today: again } = nearestThatFits(kept);
-  assert.deepEqual(again!.changes, ["--recompute", "--modulation-gradients factors"]);
+  assert.deepEqual(again!.changes, ["--recompute all", "--modulation-gradients factors"]);
 });
 
 test("LoRA trains little and keeps the base's weights", () => {

@@ -48,6 +48,7 @@ const settings: readonly (readonly [string, Readonly<Record<string, unknown>>])[
     "blocks again",
     { height: 96, width: 96, batch: 3, microBatch: 3, recompute: true, recomputeVae: true },
   ],
+  ["some blocks again", { height: 96, width: 96, batch: 2, microBatch: 2, recompute: 3 }],
   ["everything kept", { height: 96, width: 96, batch: 2, microBatch: 2 }],
   [
     "refl, float32",

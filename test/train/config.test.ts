@@ -87,9 +87,9 @@ test("a later source wins, over the preset too", () => {
 });
 
 test("text from flags becomes its type", () => {
-  const values = config({ window: "3,9", recompute: "false", seed: 7, positiveWords: "A, B c" });
+  const values = config({ window: "3,9", recomputeVae: "false", seed: 7, positiveWords: "A, B c" });
   assert.deepEqual(values.window, [3, 9]);
-  assert.equal(values.recompute, false);
+  assert.equal(values.recomputeVae, false);
   assert.equal(values.seed, "7");
   assert.deepEqual(values.positiveWords, ["A", "B c"]);
 });
@@ -104,7 +104,7 @@ test("everything that is wrong is named at once", () => {
     seed: "-1",
     negativeWords: [],
     rolloutStep: 3,
-    recompute: 1,
+    recomputeVae: 1,
   };
   assert.throws(
     () => config(wrong),

@@ -24,6 +24,7 @@ import { dryRun, dryRunSchema, refuseWithoutDryRun } from "./dry_run.js";
 import { interruptedCode } from "./interrupt.js";
 import { splitFlags } from "./machine.js";
 import { memoryOf, type Device } from "../tensor/device.js";
+import { decideRecompute, withAdvice } from "./memory_plan.js";
 
 /** "runs/srpo-20260131-2359" */
 function newRunName(method: string): string {
@@ -184,20 +185,25 @@ export const trainCommand = command({
         "ERR_CONFIG",
         'model: expected a FLUX folder, got none; "srpo-native init micro micro" makes a small one',
       );
-    const full = await inWorldsWords(whole);
+    const worded = await inWorldsWords(whole);
+    const ranks = await openRanks(ofRank(worded, place), place);
+    await requireSameOptions(ranks, worded);
+    const recompute = await decideRecompute(ofRank(worded, place), ranks);
+    const full = { ...worded, recompute };
     const config = ofRank(full, place);
-    const ranks = await openRanks(config, place);
-    await requireSameOptions(ranks, full);
     const run = new RunFolder(await ranks.first(async () => (resumed?.run ?? planned()).path));
     const checkpoint = await ranks.first(async () => resumed?.checkpoint);
 
     const judges = await judgesOf(config);
-    const trainer = await Trainer.create(config, checkpoint, judges, ranks);
+    let trainer: Trainer | undefined;
     let code: number;
     try {
+      trainer = await Trainer.create(config, checkpoint, judges, ranks);
       code = await train(trainer, full, run, signal);
+    } catch (error) {
+      throw await withAdvice(error, config, ranks.size);
     } finally {
-      trainer.dispose();
+      trainer?.dispose();
       judges?.dispose();
     }
     // In good order only: a rank that failed leaves the others at once.

@@ -28,7 +28,8 @@ export class FluxPolicy implements Policy {
     readonly grid: TokenGrid,
     readonly options: {
       timesteps: TimestepRounding;
-      recompute?: boolean;
+      /** Blocks that run again in backward: all, none or the first so many. */
+      recompute?: boolean | number;
       /** Another policy's count, which this one's calls are part of. */
       passes?: FluxPolicy["passes"];
     },

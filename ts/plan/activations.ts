@@ -57,13 +57,14 @@ function singleBlock(config: FluxConfig, picture: Picture): number {
 /**
  * The transformer.
  *
+ * @param options.recompute - blocks that run again in backward: all, none or the first so many
  * @param options.chain - forwards on the tape at once
  * @see ts/models/flux/layers.ts
  */
 export function fluxHeld(
   config: FluxConfig,
   picture: Picture,
-  { recompute, chain = 1 }: { recompute: boolean; chain?: number },
+  { recompute, chain = 1 }: { recompute: boolean | number; chain?: number },
 ): Held {
   const { samples, bytes, textLength } = picture;
   const [D, M] = [hiddenSize(config), mlpSize(config)];
@@ -71,18 +72,18 @@ export function fluxHeld(
   const S = textLength + Li;
   const double = doubleBlock(config, picture);
   const single = singleBlock(config, picture);
-  const largest = Math.max(
-    config.depth > 0 ? double : 0,
-    config.depthSingleBlocks > 0 ? single : 0,
-  );
+  const { depth, depthSingleBlocks } = config;
+  const most = recompute === true ? Infinity : Number(recompute);
+  const doubles = Math.min(most, depth); // of the blocks that run again
+  const singles = Math.min(Math.max(most - depth, 0), depthSingleBlocks);
+  const largest = Math.max(doubles > 0 ? double : 0, singles > 0 ? single : 0);
   // img_in, txt_in, their concatenation, the image's part, its norm, in and out
   const ends = S * D + S * D + (samples > 1 ? 2 : 1) * Li * D + 3 * Li * config.inChannels;
-  const blocks = recompute
-    ? (config.depth + config.depthSingleBlocks) * S * D
-    : config.depth * double + config.depthSingleBlocks * single;
+  const whole = (depth - doubles) * double + (depthSingleBlocks - singles) * single;
+  const blocks = (doubles + singles) * S * D + whole;
   // of a single block: of both parts side by side, of each, and of the residual
   const gradients = S * (2 * (D + M) + 2 * D);
-  const passing = recompute ? largest + gradients : gradients;
+  const passing = gradients + largest; // what is kept stays to the end of backward
   return {
     kept: chain * samples * bytes * (ends + blocks),
     passing: samples * bytes * passing,

@@ -8,6 +8,7 @@ import type { TrainConfig } from "../train/config.js";
 import { decoderHeld, fluxHeld, imageTokens, towerHeld, type Picture } from "./activations.js";
 import { stateBytes, type Layout } from "./layouts.js";
 import { loraCount } from "./lora.js";
+import { recomputedBlocks } from "../train/recompute.js";
 import type { MethodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
 import { latentSize } from "./work.js";
@@ -181,7 +182,10 @@ function weightParts(
 
 function activationParts(config: TrainConfig, models: PlannedModels, counts: MethodCounts): Part[] {
   const picture = pictureOf(config, models, counts);
-  const { recompute, recomputeVae } = config;
+  const { recomputeVae } = config;
+  const { depth, depthSingleBlocks } = models.transformer;
+  const total = depth + depthSingleBlocks;
+  const recompute = recomputedBlocks(config.recompute, total);
   const flux = fluxHeld(models.transformer, picture, { recompute, chain: counts.chain });
   // GRPO's pictures are decoded without a tape: one block's tensors at a time.
   const onTape = counts.judged > 0;
@@ -191,8 +195,13 @@ function activationParts(config: TrainConfig, models: PlannedModels, counts: Met
   const latents = 4 * picture.samples * imageTokens(picture) * models.transformer.inChannels;
   const prompts = picture.samples * picture.bytes * picture.textLength;
   const again = (is: boolean) => (is ? "blocks run again in backward" : "everything kept");
+  const some = recompute > 0 && recompute < total;
   return [
-    { name: "transformer activations", bytes: flux.kept, note: again(recompute) },
+    {
+      name: "transformer activations",
+      bytes: flux.kept,
+      note: some ? `${recompute} of ${total} blocks run again in backward` : again(recompute > 0),
+    },
     ...(onTape
       ? [
           { name: "VAE activations", bytes: decoder.kept, note: again(recomputeVae) },

@@ -70,7 +70,7 @@ const changes: readonly Change[] = [
   { says: "--branches-together false", there: true, make: option({ branchesTogether: false }) },
   { says: "--micro-batch 1", there: true, make: option({ microBatch: 1 }) },
   { says: "--recompute-vae", there: true, make: option({ recomputeVae: true }) },
-  { says: "--recompute", there: true, make: option({ recompute: true }) },
+  { says: "--recompute all", there: true, make: option({ recompute: "all" }) },
   { says: "--ema 0", there: true, make: option({ ema: 0 }) },
   { says: "--modulation-gradients factors", there: true, make: factors },
   { says: "--grad-dtype bfloat16", there: true, make: roundedGradients },
@@ -98,6 +98,19 @@ export interface Nearest {
 
 function withChanges(request: PlanRequest, some: readonly Change[]): PlanRequest {
   return some.reduce((now, change) => change.make(now) ?? now, request);
+}
+
+/** Changes that this version has and the bytes that each alone takes less, the most first; none below a fiftieth. */
+export function savings(request: PlanRequest): { says: string; bytes: number }[] {
+  const { bytes } = planOf(request);
+  return changes
+    .flatMap((change) => {
+      const changed = change.there ? change.make(request) : undefined;
+      if (changed === undefined) return [];
+      return [{ says: change.says, bytes: bytes - planOf(changed).bytes }];
+    })
+    .filter((saving) => saving.bytes > bytes / 50)
+    .toSorted((a, b) => b.bytes - a.bytes);
 }
 
 /** The first changes of the list that make it fit, without those that it would fit without. */

@@ -136,6 +136,34 @@ function betweenRanks(request: PlanRequest): Plan["between"] {
  */
 export function planOf(request: PlanRequest): Plan {
   checkSize(request);
+  return request.config.recompute === "auto" ? fewestAgain(request).plan : fixedPlan(request);
+}
+
+/**
+ * As few blocks that run again in backward as leave the rest in memory; all where not even that does.
+ *
+ * @returns the number, and the plan with it
+ */
+export function fewestAgain(request: PlanRequest): { blocks: number; plan: Plan } {
+  const { depth, depthSingleBlocks } = request.models.transformer;
+  const withBlocks = (blocks: number) => ({
+    blocks,
+    plan: fixedPlan({ ...request, config: { ...request.config, recompute: String(blocks) } }),
+  });
+  let least = withBlocks(0);
+  if (least.plan.fits) return least;
+  // More blocks never take more: the first number that fits lies above `below`, at most at `least`.
+  let below = 0;
+  least = withBlocks(depth + depthSingleBlocks);
+  while (least.plan.fits && least.blocks - below > 1) {
+    const middle = withBlocks(Math.floor((below + least.blocks) / 2));
+    if (middle.plan.fits) least = middle;
+    else below = middle.blocks;
+  }
+  return least;
+}
+
+function fixedPlan(request: PlanRequest): Plan {
   const { config, models, machine, prompts = 0 } = request;
   const { loraRank } = config;
   const card: Card = cards[machine.card];

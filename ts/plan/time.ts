@@ -1,4 +1,5 @@
 // Seconds of one update on one rank: operations by rate, stage by stage.
+import { recomputedBlocks } from "../train/recompute.js";
 import type { TrainConfig } from "../train/config.js";
 import type { Picture } from "./activations.js";
 import { trafficOf, trafficSeconds, type TrafficOptions } from "./collectives.js";
@@ -50,6 +51,12 @@ function secondsOf(work: Work, rates: Rates): number {
   );
 }
 
+/** Of the transformer's blocks, those that run again in backward. */
+function shareAgain({ recompute }: TrainConfig, { transformer }: PlannedModels): number {
+  const blocks = transformer.depth + transformer.depthSingleBlocks;
+  return recomputedBlocks(recompute, blocks) / blocks;
+}
+
 /** What an update's stages do for one prompt. */
 function promptWork(
   config: TrainConfig,
@@ -62,7 +69,7 @@ function promptWork(
   const decoder = decoderForward(models.vae, picture);
   const tower = imageTower(models.reward);
   const { plain, differentiated, judged, seen } = counts;
-  const again = config.recompute ? 1 : 0;
+  const again = shareAgain(config, models);
   const text = workSum([1, textTower(models.clip)], [1, t5Forward(models.t5, models.textLength)]);
   const judgedBack = config.recomputeVae ? 2 : 1;
   return [

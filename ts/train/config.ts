@@ -5,6 +5,7 @@ import { directAlign, draft, draftLv, refl, srpoHps } from "../methods/presets.j
 import { momentForms } from "../optim/adamw.js";
 import { sdeForms } from "../sampler/sde.js";
 import { timestepRoundings } from "../sampler/timestep.js";
+import { recomputeForm } from "./recompute.js";
 import { presetOptions } from "./presets.js";
 import { resolve, type Schema, type Source, type Values } from "./schema.js";
 
@@ -132,7 +133,7 @@ export const trainSchema = {
   klWeight: { type: "number", min: 0, max: 1e6, default: g.klWeight, help: "beta of the distance to the start's policy, whose weights are held beside (flow-grpo on SD3.5: 0.01 to 0.04); 0: none", group: "grpo" },
 
   recomputeSteps: { type: "boolean", default: draft.recomputeSteps, help: "draft: keep one differentiated step at a time and run the others again in backward", group: "memory" },
-  recompute: { type: "boolean", default: true, help: "run transformer blocks again in backward instead of keeping what they save", group: "memory" },
+  recompute: { type: "text", default: "auto", pattern: recomputeForm, help: "transformer blocks that run again in backward instead of keeping what they save: as few as memory allows (auto), none, all, or the first so many", group: "memory" },
   recomputeVae: { type: "boolean", default: true, help: "the same for the VAE decoder's", group: "memory" },
 } as const satisfies Schema;
 

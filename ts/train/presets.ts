@@ -26,7 +26,7 @@ const presets: Readonly<Record<Preset, Options>> = {
     sampleSteps: 12,
     evalCount: 32,
     lr: 3e-5,
-    recompute: false,
+    recompute: "none",
     recomputeVae: false,
   },
 };

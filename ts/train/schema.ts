@@ -92,7 +92,9 @@ function fit(spec: OptionSpec, value: unknown): unknown {
       if (value === "true" || value === "false") return value === "true";
       return typeof value === "boolean" ? value : undefined;
     case "text": {
-      const text = typeof value === "number" ? String(value) : value;
+      const plain =
+        typeof value === "number" || (typeof value === "boolean" && spec.pattern !== undefined);
+      const text = plain ? String(value) : value;
       if (typeof text !== "string" || text === "" || text.includes("\0")) return undefined;
       if (spec.pattern?.form.test(text) === false) return undefined;
       return spec.choices === undefined || spec.choices.includes(text) ? text : undefined;

@@ -36,6 +36,7 @@ import { loading } from "./loading.js";
 import { checkMethod, checkReward, methodOf, needsReference } from "./methods.js";
 import { checkLora, newLora } from "./lora.js";
 import { loadReference, WithoutLora } from "./reference.js";
+import { recomputedBlocks } from "./recompute.js";
 import { loadPromptData, type PromptData } from "./prompt_data.js";
 
 export interface Setup {
@@ -224,7 +225,9 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
       ...frozen,
     });
     const grid = { height: h / 2, width: w / 2 };
-    const { timesteps, recompute } = config;
+    const { timesteps } = config;
+    const { depth, depthSingleBlocks } = model.config;
+    const recompute = recomputedBlocks(config.recompute, depth + depthSingleBlocks);
     const policy = new FluxPolicy(model, grid, { timesteps, recompute });
     let reference: Policy | undefined;
     if (needsReference(config))

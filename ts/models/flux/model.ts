@@ -27,8 +27,8 @@ export interface FluxInputs {
 }
 
 export interface FluxOptions {
-  /** Run each block again in backward instead of keeping what it saves. Default false. */
-  readonly recompute?: boolean;
+  /** Run each block, or the first so many, again in backward instead of keeping what it saves. Default false. */
+  readonly recompute?: boolean | number;
   /** `bfloat16` rounds sigma and guidance as the official autocast does. Default exact. */
   readonly roundTimestep?: "exact" | "bfloat16";
   /** What was made ahead of this step, in the place of txt, pooled, sigma and guidance; for a forward without a tape. */
@@ -70,7 +70,8 @@ export class Flux {
     const { config, parameters: w } = this;
     const { recompute = false, trace, ahead } = options;
     const { pe } = inputs;
-    const settings = { recompute: recompute && trace === undefined, trainable: w.learns };
+    const again = trace === undefined ? (recompute === true ? Infinity : Number(recompute)) : 0;
+    const settings = (block: number) => ({ recompute: block < again, trainable: w.learns });
 
     let img = linearLayer(w, "img_in", cast(inputs.img, this.parameters.dtype));
     let txt = ahead?.txt ?? linearLayer(w, "txt_in", cast(inputs.txt, this.parameters.dtype));
@@ -85,7 +86,7 @@ export class Flux {
       const block = (...[a, b, act]: Tensor[]) =>
         doubleBlock(w, config, i, pe, [a!, b!], from(act));
       const spent = trace === undefined ? [img, txt].filter((t) => t !== ahead?.txt) : [];
-      const options = { ...settings, name: `double_blocks.${i}`, spent };
+      const options = { ...settings(i), name: `double_blocks.${i}`, spent };
       const [nextImg, nextTxt] = runBlock(block, [img, txt, ...acts], options);
       [img, txt] = [nextImg!, nextTxt!];
       trace?.(`double.${i}.img`, img);
@@ -95,7 +96,7 @@ export class Flux {
     for (let i = 0; i < config.depthSingleBlocks; ++i) {
       const block = (...[a, act]: Tensor[]) => [singleBlock(w, config, i, pe, a!, from(act))];
       const spent = trace === undefined ? [x] : [];
-      const options = { ...settings, name: `single_blocks.${i}`, spent };
+      const options = { ...settings(config.depth + i), name: `single_blocks.${i}`, spent };
       [x] = runBlock(block, [x, ...acts], options) as [Tensor];
       trace?.(`single.${i}`, x);
     }
