@@ -15,7 +15,7 @@ import { memoryParts, pictureOf, savingBytes, transformerCounts, type Part } fro
 import { methodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
 import { cards, type Card, type CardName, type Links } from "./rates.js";
-import { updateTimes, type UpdateTime } from "./time.js";
+import { shareAgain, updateTimes, type UpdateTime } from "./time.js";
 
 /** Where and how a run is to be. */
 export interface Machine {
@@ -103,7 +103,7 @@ export function trafficOptionsOf(request: PlanRequest): TrafficOptions {
     config.loraRank === 0 ? all : { count: loraCount(models.transformer, config), modulation: 0 };
   const prompts = Math.ceil(config.batch / layout.ranks);
   const microBatches = Math.ceil(prompts / config.microBatch);
-  const again = config.recompute ? 1 : 0;
+  const again = shareAgain(config, models);
   const backwards = (microBatches * counts.differentiated) / counts.together;
   return {
     trained: trained.count,

@@ -52,7 +52,7 @@ function secondsOf(work: Work, rates: Rates): number {
 }
 
 /** Of the transformer's blocks, those that run again in backward. */
-function shareAgain({ recompute }: TrainConfig, { transformer }: PlannedModels): number {
+export function shareAgain({ recompute }: TrainConfig, { transformer }: PlannedModels): number {
   const blocks = transformer.depth + transformer.depthSingleBlocks;
   return recomputedBlocks(recompute, blocks) / blocks;
 }

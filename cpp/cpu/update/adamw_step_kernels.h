@@ -17,13 +17,15 @@ struct AdamwNumbers {
 
 /// n elements, in place. What a form does not have is null.
 struct AdamwRun {
-  void* w;                     // float, or the bits of bfloat16
-  uint16_t* remainder;         // split weights
-  void *m, *v;                 // float, the bits of bfloat16, or codes of 8 bits
-  uint8_t *m_scale, *v_scale;  // of codes: one block, that of the run (cpp/ops/update/moments.h)
-  const void* grad;
-  const uint16_t *random_w, *random_m, *random_v;  // 16 bits an element for what is rounded by them
-  int64_t n;                                       // with codes at most a block
+  void* w = nullptr;                // float, or the bits of bfloat16
+  uint16_t* remainder = nullptr;    // split weights
+  void *m = nullptr, *v = nullptr;  // float, the bits of bfloat16, or codes of 8 bits
+  uint8_t *m_scale = nullptr,
+          *v_scale = nullptr;  // of codes: one block, that of the run (moments.h)
+  const void* grad = nullptr;
+  const uint16_t *random_w = nullptr, *random_m = nullptr,
+                 *random_v = nullptr;  // 16 bits an element
+  int64_t n = 0;                       // with codes at most a block
 };
 
 using AdamwKernel = void (*)(const AdamwRun& run, const AdamwNumbers& numbers);
