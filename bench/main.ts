@@ -148,9 +148,9 @@ function wantsRanks({ filter, full, sizes }: BenchCall): boolean {
 /** Runs the cases that the options want and prints a line each. */
 export async function benchMain(options: BenchCall): Promise<number> {
   const { device, python, compile, save, signal } = options;
-  const started = performance.now();
   const opponent =
     python === undefined ? undefined : await torchOpponent(python, torchName(device), { compile });
+  const started = performance.now(); // a python that starts slowly takes no case's time
   const run: BenchRun = {
     version: packageVersion,
     commit: commitOf(packageRoot),
