@@ -18,7 +18,7 @@ export function rankTraining(out: string, ...more: string[]): string[] {
 }
 
 /** Starts a command line on so many ranks; one needs no mpirun. */
-export function startOn(ranks: number, args: readonly string[], timeout = 60_000): Running {
+export function startOn(ranks: number, args: readonly string[], timeout = 240_000): Running {
   if (ranks === 1) return start(args);
   return startRanks(ranks, [process.execPath, bin, ...args], { cwd: at(), timeout });
 }
