@@ -76,7 +76,7 @@ function wordsOf(source) {
 for (const source of sources) {
   const said = wordsOf(source);
   if (said === undefined) continue;
-  for (const [line] of said.matchAll(/^.*(?:\(C75\d\d\)|warning).*$/gm))
+  for (const [line] of said.matchAll(/^(?:ptxas.*(?:\(C75\d\d\)|warning)|.*warning #\d).*$/gm))
     problems.push(`${source}: ${line.trim()}`);
   const kernels = [
     ...said.matchAll(
