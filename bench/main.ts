@@ -8,6 +8,7 @@ import { commitOf } from "./device/card.js";
 import type { Device } from "../ts/tensor/device.js";
 import * as attention from "./ops/attention/attention.bench.js";
 import * as qkvNormRope from "./ops/attention/qkv_norm_rope.bench.js";
+import * as qkvProjection from "./ops/attention/qkv_projection.bench.js";
 import * as conv from "./ops/conv/conv2d.bench.js";
 import * as linear from "./ops/gemm/linear.bench.js";
 import * as groupNorm from "./ops/norm/group_norm.bench.js";
@@ -34,6 +35,7 @@ const small: readonly BenchCase[] = [
   linear,
   attention,
   qkvNormRope,
+  qkvProjection,
   conv,
   norm,
   groupNorm,
@@ -51,6 +53,7 @@ export const casesOf = (sizes: Sizes): BenchCase[] =>
     attention,
     norm,
     qkvNormRope,
+    qkvProjection,
     recover,
     conv,
     groupNorm,

@@ -253,7 +253,7 @@ const kernels = (place: Place, limit: number): Promise<StepResult> =>
     { filter: "attention", limit: 20, options: eager },
     { filter: "conv2d", limit: 25, options: eager },
     {
-      filter: "modulatedLayerNorm,qkvNormRope,recover,resize,groupNorm",
+      filter: "modulatedLayerNorm,qkvNormRope,qkvProjection,recover,resize,groupNorm",
       limit: 30,
       options: eager,
     },

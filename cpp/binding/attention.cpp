@@ -5,6 +5,7 @@
 #include "cpp/binding/register.h"
 #include "cpp/core/check.h"
 #include "cpp/ops/attention/qkv_norm_rope.h"
+#include "cpp/ops/attention/qkv_projection.h"
 #include "cpp/ops/attention/relative_bias.h"
 
 namespace srpo::binding {
@@ -205,6 +206,51 @@ Napi::Value qkv_norm_rope_backward(const Napi::CallbackInfo& info) {
   return args.handles(dqkvs);
 }
 
+// qkvProjection(xs, ws, bs, qScales, kScales, cos, sin, heads, eps) -> [q, k, v]
+Napi::Value qkv_projection(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "qkvProjection");
+  constexpr const char* kNames[] = {"x", "w", "b", "qScale", "kScale"};
+  std::vector<Tensor> given[5];  // a tensor or none a stream
+  for (size_t i = 0; i < 5; ++i) {
+    given[i] = Streams::tensors_or_null(args, i, kNames[i]);
+    require_range(args.op(), "streams",
+                  !given[i].empty() && given[i].size() <= kMaxQkvStreams &&
+                      given[i].size() == given[0].size(),
+                  "1 or 2", std::to_string(given[i].size()));
+  }
+  const Tensor cos = args.optional_tensor(5, "cos");
+  const Tensor sin = args.optional_tensor(6, "sin");
+
+  QkvProjection op{.q = {},
+                   .k = {},
+                   .v = {},
+                   .streams = {},
+                   .cos = cos,
+                   .sin = sin,
+                   .eps = static_cast<float>(args.number(8, "eps"))};
+  int64_t L = 0;
+  for (size_t i = 0; i < given[0].size(); ++i) {
+    op.streams[i] = {given[0][i], given[1][i], given[2][i], given[3][i], given[4][i]};
+    require_rank(args.op(), "x", op.streams[i].x, 3, "[B, L, D]");
+    require_rank(args.op(), "w", op.streams[i].w, 2, "[3*N*Dh, D]");
+    L += op.streams[i].x.dim(1);
+  }
+  const Tensor& x = given[0][0];
+  const int64_t B = x->dim(0), N = args.integer(7, "heads"), width = op.streams[0].w.dim(0);
+  require_range(args.op(), "heads", N > 0 && N <= width && width % (3 * N) == 0,
+                "a divisor of a third of w's " + std::to_string(width) + " rows",
+                std::to_string(N));
+  const auto heads = [&] {
+    return Tensor::empty({B, N, L, width / (3 * N)}, x->dtype, x.device());
+  };
+  const Tensor q = heads(), k = heads(), v = heads();
+  op.q = q;
+  op.k = k;
+  op.v = v;
+  srpo::qkv_projection(op, x.stream());
+  return args.handles({q, k, v});
+}
+
 // relativeBiasForward(table, L, maxDistance) -> bias
 Napi::Value relative_bias_forward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "relativeBias");
@@ -236,6 +282,7 @@ void register_attention(Napi::Env env, Napi::Object exports) {
   define<attention_backward>(env, exports, "attentionBackward");
   define<qkv_norm_rope_forward>(env, exports, "qkvNormRopeForward");
   define<qkv_norm_rope_backward>(env, exports, "qkvNormRopeBackward");
+  define<qkv_projection>(env, exports, "qkvProjection");
   define<relative_bias_forward>(env, exports, "relativeBiasForward");
   define<relative_bias_backward>(env, exports, "relativeBiasBackward");
 }

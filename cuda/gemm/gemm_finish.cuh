@@ -4,6 +4,7 @@
 //   kStore    out = sums, in bfloat16
 //   kJoin     out = residual + sums
 //   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
+//   kHeads    q, k and v: gemm_heads.cuh
 //
 // The residual comes while the products are computed.
 #pragma once

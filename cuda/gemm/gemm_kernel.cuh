@@ -2,6 +2,7 @@
 // and put out. bfloat16 in, float sums; bfloat16 out, or added to float.
 #pragma once
 #include "cuda/gemm/gemm_finish.cuh"
+#include "cuda/gemm/gemm_heads.cuh"
 #include "cuda/gemm/gemm_load.cuh"
 #include "cuda/gemm/gemm_multiply.cuh"
 
@@ -47,7 +48,11 @@ SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
       leave_part<Tile>(sums, p, part.range());
     } else {
       add_parts<Tile>(sums, p, part);
-      put_out<Tile, kEnding>(sums, p, outlet, first_of<Tile>(p.schedule, opaque(part.tile)));
+      const Coordinates<3> first = first_of<Tile>(p.schedule, opaque(part.tile));
+      if constexpr (kEnding == Ending::kHeads)
+        put_heads<Tile>(sums, p, first);
+      else
+        put_out<Tile, kEnding>(sums, p, outlet, first);
     }
   }
   if (outlet.leads()) bulk_wait<0>();

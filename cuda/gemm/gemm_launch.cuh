@@ -22,8 +22,10 @@ inline TensorMap operand_map(const Gemm& g, const GemmOperand& o, Major major, i
 }
 
 template <typename Tile, Major kA, Major kB, Ending kEnding>
-void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream) {
+void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
+                 const GemmHeads& heads) {
   GemmParameters p = {.output = g.output,
+                      .heads = heads,
                       .M = static_cast<int>(g.M),
                       .N = static_cast<int>(g.N),
                       .rows_of_sample = static_cast<int>(g.output.rows_of_sample),
@@ -37,9 +39,11 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream) {
                       {g.output.stride, g.batch == 1 ? g.output.stride : g.output.batch_stride},
                       {kWide, 64, 1}, kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
   };
-  p.out = result(g.output.out);
-  p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre);
-  p.residual = g.output.residual == nullptr ? p.out : result(g.output.residual);
+  if constexpr (kEnding != Ending::kHeads) {
+    p.out = result(g.output.out);
+    p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre);
+    p.residual = g.output.residual == nullptr ? p.out : result(g.output.residual);
+  }
   if (schedule.split_tiles > 0) {
     const int parts = schedule.groups * Tile::kCluster;
     if (parts * Tile::kHolders > kMostParts)
@@ -58,16 +62,17 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream) {
 }
 
 template <Major kA, Major kB, Ending kEnding>
-void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream, const GemmHeads& heads = {}) {
   switch (plan.tile) {
     case GemmTileKind::k128x256:
-      return launch_gemm<GemmTile128x256, kA, kB, kEnding>(g, plan.schedule, stream);
+      return launch_gemm<GemmTile128x256, kA, kB, kEnding>(g, plan.schedule, stream, heads);
     case GemmTileKind::kPingPong:
-      return launch_gemm<GemmTilePingPong<kEnding>, kA, kB, kEnding>(g, plan.schedule, stream);
+      return launch_gemm<GemmTilePingPong<kEnding>, kA, kB, kEnding>(g, plan.schedule, stream,
+                                                                     heads);
     case GemmTileKind::k128x128:
-      return launch_gemm<GemmTile128x128, kA, kB, kEnding>(g, plan.schedule, stream);
+      return launch_gemm<GemmTile128x128, kA, kB, kEnding>(g, plan.schedule, stream, heads);
     case GemmTileKind::k64x128:
-      return launch_gemm<GemmTile64x128, kA, kB, kEnding>(g, plan.schedule, stream);
+      return launch_gemm<GemmTile64x128, kA, kB, kEnding>(g, plan.schedule, stream, heads);
   }
 }
 

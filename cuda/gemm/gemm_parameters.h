@@ -2,6 +2,7 @@
 #pragma once
 #include "cpp/ops/gemm/gemm.h"
 #include "cuda/common/tensor_map.h"
+#include "cuda/gemm/gemm_heads.h"
 #include "cuda/gemm/gemm_schedule.cuh"
 
 namespace srpo::cuda {
@@ -10,6 +11,7 @@ struct GemmParameters {
   TensorMap a, b;  // innermost: K, or M and N where the operand lies so; then the batch
   TensorMap out, pre, residual;  // [batch, M, N]
   GemmOutput output;             // what else is to be done, and whether
+  GemmHeads heads;               // instead of out, pre and residual
   int M, N;
   int rows_of_sample;
   GemmSchedule schedule;

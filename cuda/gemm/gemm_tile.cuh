@@ -38,9 +38,9 @@ struct GemmTile {
   static_assert(kN % 32 == 0 && kN <= 256 && kM <= 256);
 };
 
-/// What becomes of the sums: stored, stored with a residual, finished as the op wants them (GemmOutput), or
-/// added to float.
-enum class Ending { kStore, kJoin, kFinish, kAdd };
+/// What becomes of the sums: stored, stored with a residual, finished as the op wants them (GemmOutput),
+/// added to float, or made q, k and v (GemmHeads).
+enum class Ending { kStore, kJoin, kFinish, kAdd, kHeads };
 
 //                            rows/64  N   ping-pong cluster stages buffers
 using GemmTile128x256 = GemmTile<1, 256, false, 2, 4, 2>;
@@ -49,11 +49,12 @@ using GemmTile128x160 = GemmTile<2, 160, true, 2, 5, 2>;
 using GemmTile128x128 = GemmTile<2, 128, true, 1, 5, 4>;
 using GemmTile64x128 = GemmTile<1, 128, true, 1, 6, 4>;
 
-/// The widest for which a consumer's registers suffice: finishing takes some.
+/// The widest for which a consumer's registers suffice: finishing takes some. Heads are whole in a tile.
 template <Ending kEnding>
-using GemmTilePingPong = std::conditional_t<
-    kEnding == Ending::kFinish, GemmTile128x160,
-    std::conditional_t<kEnding == Ending::kJoin, GemmTile128x128, GemmTile128x192>>;
+using GemmTilePingPong =
+    std::conditional_t<kEnding == Ending::kFinish, GemmTile128x160,
+                       std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads,
+                                          GemmTile128x128, GemmTile128x192>>;
 
 template <typename Tile>
 struct GemmShared {

@@ -420,6 +420,18 @@ export interface Binding {
     dqScales: readonly (Handle | null)[],
     dkScales: readonly (Handle | null)[],
   ): Handle[];
+  /** Without gradient. */
+  qkvProjection(
+    xs: readonly Handle[],
+    ws: readonly Handle[],
+    bs: readonly (Handle | null)[],
+    qScales: readonly (Handle | null)[],
+    kScales: readonly (Handle | null)[],
+    cos: Handle | null,
+    sin: Handle | null,
+    heads: number,
+    eps: number,
+  ): [q: Handle, k: Handle, v: Handle];
   relativeBiasForward(table: Handle, L: number, maxDistance: number): Handle;
   /** dtable (float32) is added to. */
   relativeBiasBackward(dbias: Handle, dtable: Handle, maxDistance: number): void;

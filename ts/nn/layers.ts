@@ -1,3 +1,4 @@
+import type { QkvNormRopeOptions } from "../ops/attention/qkv_norm_rope.js";
 import type { LinearOptions } from "../ops/gemm/linear.js";
 import {
   add,
@@ -7,6 +8,8 @@ import {
   groupNorm,
   layerNorm,
   linear,
+  qkvNormRope,
+  qkvProjection,
   silu,
 } from "../ops/index.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -67,6 +70,38 @@ export function linearRows(
   return delta === undefined
     ? linear(x, weight, bias, options)
     : adapted(x, [weight, bias, delta], options);
+}
+
+export interface QkvLayer {
+  x: Tensor;
+  /** `NAME.weight` and `NAME.bias` have rows of q of all heads, then k, then v. */
+  name: string;
+  /** How many rows of them, the first ones; all where it is not given. */
+  count?: number;
+  qScale: Tensor;
+  kScale: Tensor;
+}
+
+/** Heads of the layers' projections, one a stream; see `qkvProjection`. With an adapter, op by op. */
+export function qkvLayers(
+  w: ParameterSet,
+  layers: readonly QkvLayer[],
+  options: QkvNormRopeOptions,
+): [q: Tensor, k: Tensor, v: Tensor] {
+  if (w.adapter !== undefined) {
+    const projected = layers.map(({ x, name, count, ...scales }) => ({
+      qkv:
+        count === undefined ? linearLayer(w, name, x) : linearRows(w, name, x, { start: 0, count }),
+      ...scales,
+    }));
+    return qkvNormRope(projected, options);
+  }
+  const streams = layers.map(({ name, count, ...stream }) => {
+    const rows = (part: string) =>
+      count === undefined ? w.get(`${name}.${part}`) : w.rows(`${name}.${part}`, 0, count);
+    return { ...stream, w: rows("weight"), b: w.has(`${name}.bias`) ? rows("bias") : null };
+  });
+  return qkvProjection(streams, options);
 }
 
 /** Layer norm with `NAME.weight` and `NAME.bias`. */

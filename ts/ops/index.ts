@@ -16,6 +16,7 @@ export { addRows } from "./layout/add_rows.js";
 export { embedding } from "./embedding/embedding.js";
 export { attention, type AttentionOptions } from "./attention/attention.js";
 export { qkvNormRope, type QkvNormRopeOptions, type QkvStream } from "./attention/qkv_norm_rope.js";
+export { qkvProjection, type QkvProjectionStream } from "./attention/qkv_projection.js";
 export { relativeBias } from "./attention/relative_bias.js";
 export { ropeTable, type RopeTable } from "./attention/rope_table.js";
 export { rand } from "./random/rand.js";

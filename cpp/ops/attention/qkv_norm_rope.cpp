@@ -1,10 +1,7 @@
 #include "cpp/ops/attention/qkv_norm_rope.h"
 
-#include "cpp/core/check.h"
+#include "cpp/ops/attention/qkv_checks.h"
 #include "cpp/ops/op_table.h"
-
-#include <cmath>
-#include <utility>
 
 namespace srpo {
 
@@ -22,30 +19,12 @@ void require_streams(const char* kOp, const Op& op, const TensorView& q) {
     require_not_empty(kOp, "qkv", s.qkv);
     require_shape(kOp, "qkv", s.qkv, {B, -1, 3 * N * Dh});
     require_like(kOp, "qkv", s.qkv, q);
-    if (s.q_scale) {
-      require_shape(kOp, "qScale", s.q_scale, {Dh});
-      require_like(kOp, "qScale", s.q_scale, q);
-    }
-    if (s.k_scale) {
-      require_shape(kOp, "kScale", s.k_scale, {Dh});
-      require_like(kOp, "kScale", s.k_scale, q);
-    }
+    require_scales(kOp, s, q);
   }
   if (tokens != L)
     refuse("ERR_SHAPE", kOp, "qkv", std::to_string(L) + " tokens in all streams",
            std::to_string(tokens));
-  if (static_cast<bool>(op.cos) != static_cast<bool>(op.sin))
-    refuse("ERR_TYPE", kOp, op.cos ? "sin" : "cos", "both cos and sin, or neither", "one");
-  if (op.cos) {
-    require_range(kOp, "heads", Dh % 2 == 0, "an even head size for a rotation",
-                  std::to_string(Dh));
-    require_shape(kOp, "cos", op.cos, {L, Dh / 2});
-    require_shape(kOp, "sin", op.sin, {L, Dh / 2});
-    for (const auto& [name, table] : {std::pair{"cos", op.cos}, std::pair{"sin", op.sin}}) {
-      require_dtype(kOp, name, table, DType::kFloat32);
-      require_same_device(kOp, name, table, q);
-    }
-  }
+  require_rotation(kOp, op.cos, op.sin, q);
 }
 
 }  // namespace
@@ -53,8 +32,7 @@ void require_streams(const char* kOp, const Op& op, const TensorView& q) {
 void qkv_norm_rope_forward(const QkvNormRopeForward& op, Stream& stream) {
   constexpr auto kOp = "qkvNormRope";
   require_streams(kOp, op, op.q);
-  require_range(kOp, "eps", op.eps >= 0 && std::isfinite(op.eps), "a finite number of at least 0",
-                std::to_string(op.eps));
+  require_eps(kOp, op.eps);
   dispatch(kOp, &OpTable::qkv_norm_rope_forward, op, stream);
 }
 

@@ -20,6 +20,8 @@ void prepend_row_backward(const PrependRowBackward& op, Stream& stream) {
   require_rank(kOp, "dy", op.dy, 3, "[B, L + 1, D]");
   require_float(kOp, "dy", op.dy);
   require_not_empty(kOp, "dy", op.dy);
+  if (op.dy.dim(1) < 2)
+    refuse("ERR_SHAPE", kOp, "dy", "at least one row behind the first", shape_text(op.dy));
   if (op.dx) {
     require_shape(kOp, "dy", op.dy, {op.dx.dim(0), op.dx.dim(1) + 1, op.dx.dim(2)});
     require_like(kOp, "dy", op.dy, op.dx);

@@ -1,14 +1,6 @@
-import { linearLayer, linearRows } from "../../nn/layers.js";
+import { linearLayer, linearRows, qkvLayers } from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
-import type { LinearOptions } from "../../ops/gemm/linear.js";
-import {
-  attention,
-  concat,
-  modulatedLayerNorm,
-  qkvNormRope,
-  slice,
-  split,
-} from "../../ops/index.js";
+import { attention, concat, modulatedLayerNorm, slice, split } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { hiddenSize, type FluxConfig } from "./config.js";
 import type { Modulation } from "./modulation.js";
@@ -43,7 +35,7 @@ export function doubleBlock(
     const parts = modulation(at(`${stream}_mod.lin`), 6);
     const [shift1, scale1, gate1, shift2, scale2, gate2] = parts;
     const attn = at(`${stream}_attn`);
-    const qkv = linearLayer(w, `${attn}.qkv`, modulatedLayerNorm(x, scale1!, shift1!)); // [B, L, 3D]
+    const qkv = { name: `${attn}.qkv`, x: modulatedLayerNorm(x, scale1!, shift1!) };
     const qScale = w.get(`${attn}.norm.query_norm.scale`);
     const kScale = w.get(`${attn}.norm.key_norm.scale`);
     const rest = (attended: Tensor): Tensor => {
@@ -54,10 +46,11 @@ export function doubleBlock(
       });
       return linearLayer(w, `${mlp}.2`, hidden, { residual: y, gate: gate2! });
     };
-    return { qkv, qScale, kScale, rest };
+    return { qkv: { ...qkv, qScale, kScale }, rest };
   });
 
-  const [q, k, v] = qkvNormRope(streams, { heads, rope: pe }); // [B, N, Ltxt + Limg, Dh]
+  const projections = streams.map(({ qkv }) => qkv);
+  const [q, k, v] = qkvLayers(w, projections, { heads, rope: pe }); // [B, N, Ltxt + Limg, Dh]
   const joint = attention(q, k, v); // [B, Ltxt + Limg, D]
   const [ofTxt, ofImg] = split(joint, 1, [txt.dim(1), img.dim(1)]);
   return [streams[1]!.rest(ofImg!), streams[0]!.rest(ofTxt!)];
@@ -81,15 +74,20 @@ export function singleBlock(
   const normed = modulatedLayerNorm(x, scale!, shift!);
 
   // linear1 is qkv and the first MLP layer in one; its two row ranges keep them apart without a copy.
-  const rows = (start: number, count: number, options: LinearOptions = {}) =>
-    linearRows(w, `${block}.linear1`, normed, { start, count, ...options });
-  const stream = {
-    qkv: rows(0, 3 * D),
+  const linear1 = `${block}.linear1`;
+  const qkv = {
+    name: linear1,
+    x: normed,
+    count: 3 * D,
     qScale: w.get(`${block}.norm.query_norm.scale`),
     kScale: w.get(`${block}.norm.key_norm.scale`),
   };
-  const [q, k, v] = qkvNormRope([stream], { heads: config.heads, rope: pe });
-  const hidden = rows(3 * D, mlpSize(config), { act: "gelu-tanh" });
+  const [q, k, v] = qkvLayers(w, [qkv], { heads: config.heads, rope: pe });
+  const hidden = linearRows(w, linear1, normed, {
+    start: 3 * D,
+    count: mlpSize(config),
+    act: "gelu-tanh",
+  });
   const both = concat([attention(q, k, v), hidden], 2); // [B, L, 5D]
   return linearLayer(w, `${block}.linear2`, both, { residual: x, gate: gate! });
 }
