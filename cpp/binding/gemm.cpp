@@ -38,8 +38,8 @@ Napi::Value linear_forward(const Napi::CallbackInfo& info) {
   return args.handles({y, pre});
 }
 
-// linearBackward(dy, x, w, pre | null, gate | null, act, dw | null, db | null, wantsDx, wantsDgate)
-//   -> [dx | null, dgate | null]
+// linearBackward(dy, x, w, pre | null, gate | null, act, dw | null, db | null, wantsDx, wantsDgate,
+//                inputPre | null, inputAct) -> [dx | null, dgate | null]
 Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "linear backward");
   const Tensor dy = args.tensor(0, "dy");
@@ -50,6 +50,7 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const ActivationKind activation = activation_of(args, 5, "act");
   const Tensor dw = args.optional_tensor(6, "dw");
   const Tensor db = args.optional_tensor(7, "db");
+  const Tensor input_pre = args.optional_tensor(10, "inputPre");
 
   const bool changes = activation != ActivationKind::kNone || gate;
   const Tensor dx = args.boolean(8, "wantsDx") ? Tensor::like(x) : Tensor();
@@ -67,6 +68,8 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
       .pre = pre,
       .gate = gate,
       .activation = activation,
+      .input_pre = input_pre,
+      .input_activation = activation_of(args, 11, "inputAct"),
   };
   srpo::linear_backward(op, x.stream());
   return args.handles({dx, dgate});

@@ -32,8 +32,9 @@ SRPO_DEVICE float fast_normal_distribution(float x) {
   const float tail = 0.5f * q * t * approximate_exp2(-0.721347520f * x * x);
   return x < 0.f ? tail : 1.f - tail;
 }
+template <bool kFast = false>
 SRPO_DEVICE float normal_density(float x) {
-  return 0.398942280f * expf(-0.5f * x * x);
+  return 0.398942280f * (kFast ? approximate_exp2(-0.721347520f * x * x) : expf(-0.5f * x * x));
 }
 
 /// kFast: within 2e-5 of itself; for results that are rounded to bfloat16.
@@ -50,19 +51,21 @@ SRPO_DEVICE float activate(float x) {
   return v * s(v);
 }
 
-/// The derivative of `activate` at x.
-template <ActivationKind kind>
+/// The derivative of `activate` at x. kFast: within 2e-5 of 1.
+template <ActivationKind kind, bool kFast = false>
 SRPO_DEVICE float activation_derivative(float x) {
   if constexpr (kind == ActivationKind::kNone) return 1.f;
+  const auto sigma = [](float u) { return kFast ? fast_sigmoid(u) : sigmoid(u); };
   const float v = x < -100.f ? -100.f : x > 100.f ? 100.f : x;
   if constexpr (kind == ActivationKind::kGeluTanh) {
-    const float s = sigmoid(gelu_tanh_argument(v));
+    const float s = sigma(gelu_tanh_argument(v));
     return s + v * (s * (1.f - s)) * (1.595769122f + 0.214064449f * v * v);
   } else if constexpr (kind == ActivationKind::kGeluErf) {
-    return normal_distribution(v) + v * normal_density(v);
+    const float phi = kFast ? fast_normal_distribution(v) : normal_distribution(v);
+    return phi + v * normal_density<kFast>(v);
   } else {
     constexpr float kSlope = kind == ActivationKind::kQuickGelu ? 1.702f : 1.f;
-    const float s = sigmoid(kSlope * v);
+    const float s = sigma(kSlope * v);
     return s + kSlope * v * (s * (1.f - s));
   }
 }
@@ -99,6 +102,21 @@ SRPO_DEVICE float activate(ActivationKind kind, float x) {
       return activate<ActivationKind::kSilu>(x);
   }
   return x;
+}
+SRPO_DEVICE float activation_derivative(ActivationKind kind, float x) {
+  switch (kind) {
+    case ActivationKind::kNone:
+      return 1.f;
+    case ActivationKind::kGeluTanh:
+      return activation_derivative<ActivationKind::kGeluTanh>(x);
+    case ActivationKind::kGeluErf:
+      return activation_derivative<ActivationKind::kGeluErf>(x);
+    case ActivationKind::kQuickGelu:
+      return activation_derivative<ActivationKind::kQuickGelu>(x);
+    case ActivationKind::kSilu:
+      return activation_derivative<ActivationKind::kSilu>(x);
+  }
+  return 1.f;
 }
 
 }  // namespace srpo::cuda

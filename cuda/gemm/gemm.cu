@@ -34,6 +34,11 @@ SRPO_DEVICE void store(const GemmOutput& to, int64_t row, int64_t column, int64_
     static_cast<float*>(to.out)[at] += sum;
     return;
   }
+  if (to.derivative_of != nullptr) {
+    const float of = float(static_cast<const Out*>(to.derivative_of)[at]);
+    static_cast<Out*>(to.out)[at] = Out(sum * activation_derivative(to.activation, of));
+    return;
+  }
   if (to.bias != nullptr) sum += float(static_cast<const Out*>(to.bias)[column]);
   if (to.pre != nullptr) static_cast<Out*>(to.pre)[at] = Out(sum);
   float value = activate(to.activation, sum);

@@ -5,8 +5,9 @@
 //   kJoin     out = residual + sums
 //   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
 //   kHeads    q, k and v: gemm_heads.cuh
+//   kSlope    out = sums * activation'(derivative_of)
 //
-// The residual comes while the products are computed.
+// The residual, or derivative_of in its place, comes while the products are computed.
 #pragma once
 #include "cuda/common/activation.cuh"
 #include "cuda/gemm/gemm_outlet.cuh"
@@ -31,6 +32,28 @@ SRPO_DEVICE void activate_all(ActivationKind kind, float (&v)[16]) {
       return activate_all<ActivationKind::kQuickGelu>(v);
     case ActivationKind::kSilu:
       return activate_all<ActivationKind::kSilu>(v);
+  }
+}
+
+/// v times the activation's slopes at what the buffer has.
+template <ActivationKind kind>
+SRPO_DEVICE void multiply_slopes(float (&v)[16], unsigned char* buffer) {
+  with_bfloat16(v, buffer,
+                [](float& value, float at) { value *= activation_derivative<kind, true>(at); });
+}
+
+SRPO_DEVICE void multiply_slopes(ActivationKind kind, float (&v)[16], unsigned char* buffer) {
+  switch (kind) {
+    case ActivationKind::kNone:
+      return;
+    case ActivationKind::kGeluTanh:
+      return multiply_slopes<ActivationKind::kGeluTanh>(v, buffer);
+    case ActivationKind::kGeluErf:
+      return multiply_slopes<ActivationKind::kGeluErf>(v, buffer);
+    case ActivationKind::kQuickGelu:
+      return multiply_slopes<ActivationKind::kQuickGelu>(v, buffer);
+    case ActivationKind::kSilu:
+      return multiply_slopes<ActivationKind::kSilu>(v, buffer);
   }
 }
 
@@ -87,7 +110,10 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
       if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at.at[1], at.at[0]);
       if (outlet.joins()) {
         outlet.wait_for_fetched();
-        add_bfloat16(v, buffer);
+        if constexpr (kEnding == Ending::kSlope)
+          multiply_slopes(p.output.activation, v, buffer);
+        else
+          with_bfloat16(v, buffer, [](float& value, float r) { value += r; });
       }
       put_bfloat16(buffer, v);
     }

@@ -40,9 +40,11 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
                       {kWide, 64, 1}, kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
   };
   if constexpr (kEnding != Ending::kHeads) {
+    const void* const joined =
+        kEnding == Ending::kSlope ? g.output.derivative_of : g.output.residual;
     p.out = result(g.output.out);
     p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre);
-    p.residual = g.output.residual == nullptr ? p.out : result(g.output.residual);
+    p.residual = joined == nullptr ? p.out : result(joined);
   }
   if (schedule.split_tiles > 0) {
     const int parts = schedule.groups * Tile::kCluster;
@@ -79,6 +81,7 @@ void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream, const Gemm
 // By how the operands lie, and what becomes of the sums; one a source file.
 void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream);     // x w^T, finished
 void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream);       // dy w
+void gemm_sm90_slope(const Gemm& g, const GemmPlan& plan, Stream& stream);       // dy w, slopes
 void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream);      // += dy^T x
 void gemm_sm90_transposed(const Gemm& g, const GemmPlan& plan, Stream& stream);  // a^T b
 

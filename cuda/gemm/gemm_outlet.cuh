@@ -28,7 +28,8 @@ template <typename Tile, Ending kEnding>
 struct GemmOutlet {
   static constexpr int kPieces = Tile::kN / kWide;  // of a row of the tile
   static constexpr int kAll = kPieces * Tile::kSubtiles;
-  static constexpr bool kMayJoin = kEnding == Ending::kJoin || kEnding == Ending::kFinish;
+  static constexpr bool kMayJoin =
+      kEnding == Ending::kJoin || kEnding == Ending::kFinish || kEnding == Ending::kSlope;
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
   const GemmParameters& p;
@@ -41,7 +42,9 @@ struct GemmOutlet {
   }
   /// Of buffers, a power of two.
   SRPO_DEVICE int count() const { return whole() ? Tile::kBuffers : 2 * Tile::kBuffers; }
-  SRPO_DEVICE bool joins() const { return kMayJoin && p.output.residual != nullptr; }
+  SRPO_DEVICE bool joins() const {
+    return kEnding == Ending::kSlope || (kMayJoin && p.output.residual != nullptr);
+  }
   SRPO_DEVICE unsigned char* buffer(int number) const {
     auto& all = shared_memory<GemmShared<Tile>>().out[own_consumer()];
     return all[0] + (number & (count() - 1)) * (whole() ? kPartBytes : kHalf);
@@ -113,13 +116,15 @@ SRPO_DEVICE void put_bfloat16(unsigned char* buffer, const float (&v)[16]) {
   }
 }
 
-SRPO_DEVICE void add_bfloat16(float (&v)[16], unsigned char* buffer) {
+/// f(a value, what the buffer has in its place), for all of them.
+template <typename F>
+SRPO_DEVICE void with_bfloat16(float (&v)[16], unsigned char* buffer, const F& f) {
 #pragma unroll
   for (int j = 0; j < 2; ++j) {
     unsigned r[4];
     load_matrices(r, block_at(buffer, j));
 #pragma unroll
-    for (int i = 0; i < 8; ++i) v[8 * j + i] += unpack_bfloat16(r[i / 2], i % 2);
+    for (int i = 0; i < 8; ++i) f(v[8 * j + i], unpack_bfloat16(r[i / 2], i % 2));
   }
 }
 

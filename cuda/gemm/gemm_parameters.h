@@ -9,7 +9,7 @@ namespace srpo::cuda {
 
 struct GemmParameters {
   TensorMap a, b;  // innermost: K, or M and N where the operand lies so; then the batch
-  TensorMap out, pre, residual;  // [batch, M, N]
+  TensorMap out, pre, residual;  // [batch, M, N]; kSlope: residual is derivative_of
   GemmOutput output;             // what else is to be done, and whether
   GemmHeads heads;               // instead of out, pre and residual
   int M, N;

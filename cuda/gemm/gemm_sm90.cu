@@ -25,14 +25,15 @@ bool moves(const GemmOutput& o, int64_t element_bytes, int64_t batch) {
   const bool strides = o.stride * element_bytes % 16 == 0 &&
                        (batch == 1 || o.batch_stride * element_bytes % 16 == 0);
   return strides && is_aligned(o.out, 16) && is_aligned(o.pre, 16) && is_aligned(o.bias, 4) &&
-         is_aligned(o.residual, 16) && is_aligned(o.gate, 4);
+         is_aligned(o.residual, 16) && is_aligned(o.derivative_of, 16) && is_aligned(o.gate, 4);
 }
 
-/// How the operands lie says it: each way has one, that of the op's direction.
+/// How the operands lie says it: each way has one, that of the op's direction; dy w has two.
 Ending ending_of(const Gemm& g) {
   if (g.output.accumulate) return Ending::kAdd;
   if (major_of(g.a.column_stride) == Major::kMN) return Ending::kJoin;
-  return major_of(g.b.row_stride) == Major::kMN ? Ending::kStore : Ending::kFinish;
+  if (major_of(g.b.row_stride) == Major::kK) return Ending::kFinish;
+  return g.output.derivative_of != nullptr ? Ending::kSlope : Ending::kStore;
 }
 
 }  // namespace
@@ -44,8 +45,10 @@ bool takes_gemm_sm90(const Gemm& g) {
   const Major a = major_of(g.a.column_stride), b = major_of(g.b.row_stride);
   if (a == Major::kMN && b == Major::kK) return false;
   if (o.accumulate && a == Major::kK) return false;
+  const bool slopes = o.derivative_of != nullptr;
+  if (slopes && ending_of(g) != Ending::kSlope) return false;
   const bool finishes = o.bias != nullptr || o.pre != nullptr || o.gate != nullptr ||
-                        o.activation != ActivationKind::kNone;
+                        (o.activation != ActivationKind::kNone && !slopes);
   if (finishes && b == Major::kMN) return false;
   if (o.residual != nullptr && ending_of(g) == Ending::kStore) return false;
   if (g.N < kLeastN || g.M * g.N * g.K < kLeastWork) return false;
@@ -56,9 +59,10 @@ bool takes_gemm_sm90(const Gemm& g) {
 
 GemmSizes sizes_of(const Gemm& g) {
   const Ending ending = ending_of(g);
-  const int width = ending == Ending::kFinish ? GemmTilePingPong<Ending::kFinish>::kN
-                    : ending == Ending::kJoin ? GemmTilePingPong<Ending::kJoin>::kN
-                                              : GemmTilePingPong<Ending::kStore>::kN;
+  const int width = ending == Ending::kFinish  ? GemmTilePingPong<Ending::kFinish>::kN
+                    : ending == Ending::kJoin  ? GemmTilePingPong<Ending::kJoin>::kN
+                    : ending == Ending::kSlope ? GemmTilePingPong<Ending::kSlope>::kN
+                                               : GemmTilePingPong<Ending::kStore>::kN;
   return {.M = g.M, .N = g.N, .K = g.K, .batch = g.batch, .ping_pong_width = width};
 }
 
@@ -70,6 +74,8 @@ void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
       return gemm_sm90_transposed(g, plan, stream);
     case Ending::kStore:
       return gemm_sm90_input(g, plan, stream);
+    case Ending::kSlope:
+      return gemm_sm90_slope(g, plan, stream);
     case Ending::kFinish:
       return gemm_sm90_forward(g, plan, stream);
   }

@@ -39,8 +39,8 @@ struct GemmTile {
 };
 
 /// What becomes of the sums: stored, stored with a residual, finished as the op wants them (GemmOutput),
-/// added to float, or made q, k and v (GemmHeads).
-enum class Ending { kStore, kJoin, kFinish, kAdd, kHeads };
+/// added to float, made q, k and v (GemmHeads), or stored times the slope of an activation.
+enum class Ending { kStore, kJoin, kFinish, kAdd, kHeads, kSlope };
 
 //                            rows/64  N   ping-pong cluster stages buffers
 using GemmTile128x256 = GemmTile<1, 256, false, 2, 4, 2>;
@@ -53,7 +53,8 @@ using GemmTile64x128 = GemmTile<1, 128, true, 1, 6, 4>;
 template <Ending kEnding>
 using GemmTilePingPong =
     std::conditional_t<kEnding == Ending::kFinish, GemmTile128x160,
-                       std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads,
+                       std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads ||
+                                              kEnding == Ending::kSlope,
                                           GemmTile128x128, GemmTile128x192>>;
 
 template <typename Tile>

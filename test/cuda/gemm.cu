@@ -6,7 +6,7 @@
 namespace srpo::cuda::test {
 namespace {
 
-enum class Lies { kForward, kInput, kWeight, kTransposed };
+enum class Lies { kForward, kInput, kSlope, kWeight, kTransposed };
 
 /// How the tiles are dealt out, on three groups of blocks.
 enum class Dealt {
@@ -72,6 +72,10 @@ struct Product {
       g.output.gate = gate.get();
       g.output.rows_of_sample = M / 2;
     }
+    if (lies == Lies::kSlope) {
+      g.output.activation = ActivationKind::kSilu;
+      g.output.derivative_of = residual.get();
+    }
     return g;
   }
 
@@ -102,6 +106,10 @@ struct Product {
         const double u = 0.7978845608028654 * (want + 0.044715 * want * want * want);
         want *= 0.5 * (1 + std::tanh(u)) * float(gate[size_t(i / (M / 2)) * N + j]);
         want += float(residual[at]);
+      }
+      if (lies == Lies::kSlope) {
+        const double u = float(residual[at]), sigma = 1 / (1 + std::exp(-u));
+        want *= sigma * (1 + u * (1 - sigma));
       }
       near(got, want, at, "out");
     }
@@ -149,6 +157,7 @@ void add_gemm(std::vector<Case>& cases) {
                                                         {GemmTileKind::k64x128, "64 x 128"}};
   const std::pair<Lies, const char*> ways[] = {{Lies::kForward, "x w^T"},
                                                {Lies::kInput, "dy w"},
+                                               {Lies::kSlope, "dy w with slopes"},
                                                {Lies::kWeight, "+= dy^T x"},
                                                {Lies::kTransposed, "a^T b"}};
   const std::pair<Dealt, const char*> dealings[] = {{Dealt::kWhole, "whole tiles"},

@@ -104,6 +104,8 @@ export const calls: Record<string, Call> = {
     tensor([7]),
     true,
     true,
+    tensor([B, L, D], d),
+    "silu",
   ],
   matmulForward: (d) => [tensor([B, L, D], d), tensor([B, D, 4], d), false, false],
   accumulate: (d) => [tensor([L, D]), tensor([L, D], d)],

@@ -1,4 +1,4 @@
-import { layerNormLayer, linearLayer } from "../nn/layers.js";
+import { layerNormLayer, linearLayer, mlpLayers } from "../nn/layers.js";
 import type { ParameterSet } from "../nn/parameter_set.js";
 import { attention, qkvNormRope } from "../ops/index.js";
 import type { AttentionOptions } from "../ops/attention/attention.js";
@@ -40,6 +40,5 @@ export function preNormBlock(
   const projected = linearLayer(w, qkv, layerNormLayer(w, norm1, x, eps));
   const [q, k, v] = qkvNormRope([{ qkv: projected }], { heads });
   const y = linearLayer(w, out, attention(q, k, v, mask), { residual: x });
-  const hidden = linearLayer(w, up, layerNormLayer(w, norm2, y, eps), { act });
-  return linearLayer(w, down, hidden, { residual: y });
+  return mlpLayers(w, [up, down], layerNormLayer(w, norm2, y, eps), { act, residual: y });
 }

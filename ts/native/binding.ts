@@ -143,7 +143,7 @@ export interface Binding {
     act: string,
     save: boolean,
   ): [y: Handle, pre: Handle | null];
-  /** dw and db (float32) are added to. */
+  /** dw and db (float32) are added to. With inputPre, x is inputAct of it, and dx is its gradient. */
   linearBackward(
     dy: Handle,
     x: Handle,
@@ -155,6 +155,8 @@ export interface Binding {
     db: Handle | null,
     wantsDx: boolean,
     wantsDgate: boolean,
+    inputPre: Handle | null,
+    inputAct: string,
   ): [dx: Handle | null, dgate: Handle | null];
   matmulForward(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
 

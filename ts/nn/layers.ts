@@ -1,5 +1,6 @@
 import type { QkvNormRopeOptions } from "../ops/attention/qkv_norm_rope.js";
 import type { LinearOptions } from "../ops/gemm/linear.js";
+import type { MlpOptions } from "../ops/gemm/mlp.js";
 import {
   add,
   conv2d,
@@ -8,6 +9,7 @@ import {
   groupNorm,
   layerNorm,
   linear,
+  mlp,
   qkvNormRope,
   qkvProjection,
   silu,
@@ -55,6 +57,30 @@ export function linearLayer(
   return delta === undefined
     ? linear(x, weight, bias, options)
     : adapted(x, [weight, bias, delta], options);
+}
+
+/** Whether the layer is `linear` on whole weights whose gradients, if any, are sums. */
+function isPlain(w: ParameterSet, name: string): boolean {
+  const weight = `${name}.weight`;
+  return (
+    w.adapter === undefined && w.coded?.has(weight) !== true && w.get(weight).factors === undefined
+  );
+}
+
+/** Layers `up` and `down` with the activation between them; see `mlp`. */
+export function mlpLayers(
+  w: ParameterSet,
+  [up, down]: readonly [up: string, down: string],
+  x: Tensor,
+  { act, ...options }: MlpOptions,
+): Tensor {
+  if (![up, down].every((name) => isPlain(w, name)))
+    return linearLayer(w, down, linearLayer(w, up, x, { act }), options);
+  const [first, second] = [up, down].map((name) => {
+    const bias = w.has(`${name}.bias`) ? w.get(`${name}.bias`) : null;
+    return [w.get(`${name}.weight`), bias] as const;
+  });
+  return mlp(x, first!, second!, { act, ...options });
 }
 
 /** Rows [start, start + count) of `NAME.weight` and `NAME.bias` applied to x: a part of a fused layer. */

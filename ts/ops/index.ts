@@ -3,6 +3,7 @@ export { add } from "./elementwise/add.js";
 export { cast } from "./elementwise/cast.js";
 export { linear, type Activation, type LinearOptions } from "./gemm/linear.js";
 export { matmul } from "./gemm/matmul.js";
+export { mlp, type MlpOptions } from "./gemm/mlp.js";
 export { modulatedLayerNorm } from "./norm/modulated_layer_norm.js";
 export { reshape } from "./layout/reshape.js";
 export { layerNorm } from "./norm/layer_norm.js";

@@ -103,7 +103,7 @@ struct Plan {
 /// Whether a kernel may write this output from registers.
 bool is_plain(const GemmOutput& o) {
   return o.activation == ActivationKind::kNone && o.pre == nullptr && o.residual == nullptr &&
-         o.gate == nullptr;
+         o.gate == nullptr && o.derivative_of == nullptr;
 }
 
 Plan plan_for(const Gemm& g) {
@@ -169,6 +169,8 @@ GemmOutput output_of(const Gemm& g, int64_t batch) {
   o.out = static_cast<char*>(o.out) + bytes;
   if (o.pre != nullptr) o.pre = static_cast<char*>(o.pre) + bytes;
   if (o.residual != nullptr) o.residual = static_cast<const char*>(o.residual) + bytes;
+  if (o.derivative_of != nullptr)
+    o.derivative_of = static_cast<const char*>(o.derivative_of) + bytes;
   return o;
 }
 
@@ -177,17 +179,23 @@ struct Task {
   const char* chunk;  // the first of its panels
 };
 
-/// Asks for what finished sums are added to, so that it arrives while the tile is multiplied: its
-/// rows are too far apart for the hardware to guess.
-void fetch_addend(const Plan& p, const GemmOutput& output, int64_t row, int64_t column,
-                  int64_t rows, int64_t columns) {
-  const void* addend = output.accumulate ? output.out : output.residual;
-  if (addend == nullptr) return;
+/// Asks for what finished sums meet in memory, so that it arrives while the tile is multiplied: its
+/// rows are too far apart for the hardware to guess. A slope comes with where its product goes.
+void fetch_operand(const Plan& p, const GemmOutput& output, int64_t row, int64_t column,
+                   int64_t rows, int64_t columns) {
+  const bool slopes = output.derivative_of != nullptr;
+  const void* operand = output.accumulate ? output.out
+                        : slopes          ? output.derivative_of
+                                          : output.residual;
+  if (operand == nullptr) return;
   const int64_t bytes = static_cast<int64_t>(size_of(p.g.output_dtype));
-  const char* at = static_cast<const char*>(addend) + (row * output.stride + column) * bytes;
-  for (int64_t i = 0; i < rows; ++i, at += output.stride * bytes)
-    for (int64_t byte = 0; byte < columns * bytes; byte += kLineBytes)
-      __builtin_prefetch(at + byte);
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t at = ((row + i) * output.stride + column) * bytes;
+    for (int64_t byte = at; byte < at + columns * bytes; byte += kLineBytes) {
+      __builtin_prefetch(static_cast<const char*>(operand) + byte);
+      if (slopes) __builtin_prefetch(static_cast<const char*>(output.out) + byte, 1);
+    }
+  }
 }
 
 /// Asks for the part of the next panel of B, `bytes` in all, that falls to this of `tiles` tiles.
@@ -253,7 +261,7 @@ void run_tiles(const Plan& p, const Task& t) {
         p.micro_out(output, row, column, k > 0 ? c : nullptr, at_a, at_b, depth, a_stride);
         return;
       }
-      if (last) fetch_addend(p, output, row, column, rows, columns);
+      if (last) fetch_operand(p, output, row, column, rows, columns);
       kernel.micro(c, at_a, at_b, depth, rows, a_stride, in_place ? g.b.row_stride : 0, k > 0);
       if (last) p.finish(output, row, column, rows, columns, c, kernel.nr);
     };

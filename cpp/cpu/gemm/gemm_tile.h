@@ -220,11 +220,27 @@ void finish_as(const GemmOutput& o, int64_t row, int64_t column, int64_t rows, i
   }
 }
 
+/// out = sums * activation'(derivative_of)
+template <typename T, ActivationKind kind>
+void slope_as(const GemmOutput& o, int64_t row, int64_t column, int64_t rows, int64_t columns,
+              const float* sums, int64_t stride) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t at = (row + i) * o.stride + column;
+    T* out = static_cast<T*>(o.out) + at;
+    const T* of = static_cast<const T*>(o.derivative_of) + at;
+    for_each_16(columns, [&](int64_t j, int64_t n) {
+      const f32x16 slope = activation_derivative<kind>(load_at(of, j, n));
+      store_at(out, j, load_at(sums + i * stride, j, n) * slope, n);
+    });
+  }
+}
+
 template <typename T>
 void finish(const GemmOutput& output, int64_t row, int64_t column, int64_t rows, int64_t columns,
             const float* sums, int64_t stride) {
   visit_activation(output.activation, [&]<ActivationKind kind>() {
-    finish_as<T, kind>(output, row, column, rows, columns, sums, stride);
+    const auto run = output.derivative_of != nullptr ? slope_as<T, kind> : finish_as<T, kind>;
+    run(output, row, column, rows, columns, sums, stride);
   });
 }
 

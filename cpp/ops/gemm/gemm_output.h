@@ -7,9 +7,10 @@
 namespace srpo {
 
 /// What becomes of a matrix product's sums, all in float until the last rounding:
-///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y   (or out += sums).
-/// out, pre, residual are row-major with `stride` elements a row; all are of out's dtype. Null: not
-/// given. Every pointer is that of batch 0; out, pre and residual move on by `batch_stride`.
+///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y
+/// or out += sums, or out = sums * activation'(derivative_of).
+/// out, pre, residual and derivative_of are row-major with `stride` elements a row; all are of out's
+/// dtype. Null: not given. Every pointer is that of batch 0; those four move on by `batch_stride`.
 struct GemmOutput {
   void* out = nullptr;
   int64_t stride = 0;
@@ -21,6 +22,7 @@ struct GemmOutput {
   const void* residual = nullptr;
   const void* gate = nullptr;  // [rows / rows_of_sample, N]
   int64_t rows_of_sample = 1;
+  const void* derivative_of = nullptr;  // does this, and nothing else
 };
 
 }  // namespace srpo

@@ -72,6 +72,12 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
   }
   const bool reads_pre = op.activation != ActivationKind::kNone || op.dgate;
   if (reads_pre && !op.pre) refuse("ERR_TYPE", kOp, "pre", "what forward saved", "nothing");
+  if (op.input_pre) {
+    require_same_shape(kOp, "inputPre", op.input_pre, op.x);
+    require_like(kOp, "inputPre", op.input_pre, op.x);
+  } else if (op.input_activation != ActivationKind::kNone) {
+    refuse("ERR_TYPE", kOp, "inputPre", "what the activation of x was given", "nothing");
+  }
   dispatch(kOp, &OpTable::linear_backward, op, stream);
 }
 

@@ -19,7 +19,8 @@ struct LinearForward {
 };
 
 /// dx, dgate and dpre are written; dw and db are added to, in float, with one rounding at the end where dw
-/// is bfloat16. What is not given is not computed.
+/// is bfloat16. What is not given is not computed. With input_pre, of which x is the activation, dx is the
+/// gradient of input_pre.
 struct LinearBackward {
   TensorView dx;     // [M.., K]            out
   TensorView dw;     // [N, K]       float, or with x bfloat16 too  in and out
@@ -32,6 +33,8 @@ struct LinearBackward {
   TensorView pre;    // [M.., N]            given if there is an activation, or dgate is wanted
   TensorView gate;   // [S, N]              or not given
   ActivationKind activation;
+  TensorView input_pre;  // [M.., K]        or not given
+  ActivationKind input_activation;
 };
 
 void linear_forward(const LinearForward& op, Stream& stream);

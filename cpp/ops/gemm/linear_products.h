@@ -35,9 +35,10 @@ inline const void* gradient_of_pre(const LinearBackward& op) {
   return changes_gradient(op) ? op.dpre.pointer : op.dy.pointer;
 }
 
-/// dx = dpre w
+/// dx = dpre w, or that times the slope of the activation that made x
 inline Gemm input_gradient_product(const LinearBackward& op) {
   const int64_t N = op.w.dim(0), K = op.w.dim(1);
+  const bool slopes = op.input_activation != ActivationKind::kNone;
   return {
       .M = op.dy.rows(),
       .N = K,
@@ -46,7 +47,10 @@ inline Gemm input_gradient_product(const LinearBackward& op) {
       .output_dtype = op.x.dtype,
       .a = {.data = gradient_of_pre(op), .row_stride = N, .column_stride = 1},
       .b = {.data = op.w.pointer, .row_stride = K, .column_stride = 1},
-      .output = {.out = op.dx.pointer, .stride = K},
+      .output = {.out = op.dx.pointer,
+                 .stride = K,
+                 .activation = op.input_activation,
+                 .derivative_of = slopes ? op.input_pre.pointer : nullptr},
   };
 }
 

@@ -9,7 +9,7 @@ import { suite } from "uvu";
 const test = suite("gemm under other instruction sets");
 
 for (const set of ["generic", "avx2", "avx512", "avx512_bf16"])
-  for (const file of ["linear", "matmul"])
+  for (const file of ["linear", "matmul", "mlp"])
     test(`${file} under ${set}`, async () => {
       const path = fileURLToPath(new URL(`./${file}.test.js`, import.meta.url));
       const env = { ...process.env, SRPO_ISA: set, SRPO_TEST_DEVICES: "cpu" };

@@ -1,4 +1,4 @@
-import { linearLayer, linearRows, qkvLayers } from "../../nn/layers.js";
+import { linearLayer, linearRows, mlpLayers, qkvLayers } from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
 import { attention, concat, modulatedLayerNorm, slice, split } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -41,10 +41,11 @@ export function doubleBlock(
     const rest = (attended: Tensor): Tensor => {
       const y = linearLayer(w, `${attn}.proj`, attended, { residual: x, gate: gate1! });
       const mlp = at(`${stream}_mlp`);
-      const hidden = linearLayer(w, `${mlp}.0`, modulatedLayerNorm(y, scale2!, shift2!), {
+      return mlpLayers(w, [`${mlp}.0`, `${mlp}.2`], modulatedLayerNorm(y, scale2!, shift2!), {
         act: "gelu-tanh",
+        residual: y,
+        gate: gate2!,
       });
-      return linearLayer(w, `${mlp}.2`, hidden, { residual: y, gate: gate2! });
     };
     return { qkv: { ...qkv, qScale, kScale }, rest };
   });

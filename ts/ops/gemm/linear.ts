@@ -60,6 +60,8 @@ export function linear(
       db.into,
       x.requiresGrad,
       wantsDgate,
+      null,
+      "none",
     );
     const dresidual = residual?.requiresGrad === true ? alias(dy) : null;
     return [dx, dw.result, db.result, dresidual, dgate];
