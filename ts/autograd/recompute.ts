@@ -2,7 +2,7 @@ import { native, type Handle } from "../native/binding.js";
 import { tensorScope } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { gradients } from "./backward.js";
-import { isRecording, noGrad, recordMany, withGrad, withLeaves } from "./tape.js";
+import { asRecorded, isRecording, recordMany, withGrad, withLeaves } from "./tape.js";
 
 /**
  * Runs a block without keeping what its ops save, and runs it once more in backward (activation
@@ -16,7 +16,7 @@ export function recompute(
   ...inputs: readonly Tensor[]
 ): Tensor[] {
   if (!isRecording()) return tidyRun(fn, inputs);
-  const { result: outputs, leaves } = withLeaves(() => noGrad(() => tidyRun(fn, inputs)));
+  const { result: outputs, leaves } = withLeaves(() => asRecorded(() => tidyRun(fn, inputs)));
   return recordMany(
     "recompute",
     inputs,

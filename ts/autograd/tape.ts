@@ -21,6 +21,7 @@ export interface TapeNode extends Producer {
 
 let nextId = 1;
 let recording = true;
+let recordedBits = false;
 
 /** Whether ops record at all; false inside `noGrad`. */
 export function isRecording(): boolean {
@@ -36,6 +37,22 @@ export function noGrad<T>(fn: () => T): T {
   } finally {
     recording = before;
   }
+}
+
+/** `noGrad` with the bits of a recorded forward: for what is compared with one, or done again as one. */
+export function asRecorded<T>(fn: () => T): T {
+  const before = recordedBits;
+  recordedBits = true;
+  try {
+    return noGrad(fn);
+  } finally {
+    recordedBits = before;
+  }
+}
+
+/** Whether an op gives the bits that it has when it is recorded, even if it could round less without. */
+export function givesRecordedBits(): boolean {
+  return recording || recordedBits;
 }
 
 /** Runs `fn` with recording on, whatever surrounds it. */

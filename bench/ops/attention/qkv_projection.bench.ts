@@ -1,3 +1,4 @@
+import { noGrad } from "../../../ts/autograd/tape.js";
 import { linear, qkvNormRope, qkvProjection, ropeTable } from "../../../ts/ops/index.js";
 import { tensorScope } from "../../../ts/tensor/scope.js";
 import type { BenchCase } from "../../support/case.js";
@@ -35,9 +36,11 @@ const casesOf = ({ lengths, N, Dh, D, why }: Shape): BenchCase[] =>
           using scope = tensorScope();
           void scope;
           if (form === "one op")
-            qkvProjection(
-              streams.map((stream) => ({ ...stream, qScale, kScale })),
-              options,
+            noGrad(() =>
+              qkvProjection(
+                streams.map((stream) => ({ ...stream, qScale, kScale })),
+                options,
+              ),
             );
           else
             qkvNormRope(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { backward } from "../../../ts/autograd/backward.js";
-import { noGrad } from "../../../ts/autograd/tape.js";
+import { asRecorded, noGrad } from "../../../ts/autograd/tape.js";
 import { add, cast, linear, qkvNormRope, qkvProjection, ropeTable } from "../../../ts/ops/index.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
 import {
@@ -22,6 +22,9 @@ const composed = (streams: Streams, options: Options) =>
     streams.map(({ x, w, b, ...scales }) => ({ qkv: linear(x, w, b ?? null), ...scales })),
     options,
   );
+
+/** As one op. */
+const fused = (streams: Streams, options: Options) => noGrad(() => qkvProjection(streams, options));
 
 forEachDevice("qkvProjection", (test, device) => {
   /** One stream a length, with everything that may be given. */
@@ -57,7 +60,7 @@ forEachDevice("qkvProjection", (test, device) => {
     ];
     for (const each of given) {
       const options = { heads: 3, rope: each.length === 2 ? rope : null };
-      const [actual, expected] = [qkvProjection(each, options), composed(each, options)];
+      const [actual, expected] = [fused(each, options), composed(each, options)];
       for (const i of [0, 1, 2] as const)
         assert.deepEqual(await actual[i].read(), await expected[i].read());
     }
@@ -85,7 +88,7 @@ forEachDevice("qkvProjection", (test, device) => {
         [plain, true],
         [halves, false],
       ] as const) {
-        const actual = qkvProjection(given, { heads: N, rope: turned ? rope : null });
+        const actual = fused(given, { heads: N, rope: turned ? rope : null });
         // In float32 on the same numbers, so that nothing between is rounded.
         const wide = given.map(
           (stream) =>
@@ -101,7 +104,7 @@ forEachDevice("qkvProjection", (test, device) => {
       }
     });
 
-  test("where something is differentiated it is linear and qkvNormRope, gradients too", async () => {
+  test("where ops record it is linear and qkvNormRope, gradients too", async () => {
     const run = async (call: typeof composed) => {
       const [stream] = streamsOf("bfloat16", 1, [9], [1, 128], 64);
       const leaves = Object.values(stream!).map((t) => leaf(t));
@@ -116,6 +119,14 @@ forEachDevice("qkvProjection", (test, device) => {
     assert.deepEqual(await run(qkvProjection), await run(composed));
   });
 
+  test("a forward that is compared with a recorded one has its bits", async () => {
+    const streams = streamsOf("bfloat16", 1, [9], [1, 128], 64);
+    const [q] = asRecorded(() => qkvProjection(streams, { heads: 1 }));
+    const [recorded] = composed(streams, { heads: 1 });
+    assert.equal(q.requiresGrad, false);
+    assert.deepEqual(await q.read(), await recorded.read());
+  });
+
   test("leaves are used without being recorded in noGrad", () => {
     const [stream] = streamsOf("float32", 1, [3], [1, 8], 8);
     const w = leaf(stream!.w);
@@ -125,17 +136,15 @@ forEachDevice("qkvProjection", (test, device) => {
 
   test("the bits do not depend on the number of threads", async () => {
     const streams = streamsOf("float32", 2, [40, 70], [2, 32], 48);
-    await assertSameBitsForThreads(() =>
-      qkvProjection(streams, { heads: 2, rope: table(110, 32) }),
-    );
+    await assertSameBitsForThreads(() => fused(streams, { heads: 2, rope: table(110, 32) }));
   });
 
   test("wrong shapes, dtypes and numbers are named", () => {
     const [one, two] = streamsOf("float32", 2, [3, 4], [3, 8], 20);
     const call = (change: Partial<Streams[0]>, heads = 3) =>
-      qkvProjection([{ ...one!, ...change }, two!], { heads, rope: table(7, 8) });
+      fused([{ ...one!, ...change }, two!], { heads, rope: table(7, 8) });
     refuses(
-      () => qkvProjection([], { heads: 1 }),
+      () => fused([], { heads: 1 }),
       "ERR_RANGE",
       "qkvProjection: streams: expected 1 or 2, got 0",
     );
@@ -170,12 +179,12 @@ forEachDevice("qkvProjection", (test, device) => {
       "qkvProjection: x: expected at least one element, got [2, 0, 20]",
     );
     refuses(
-      () => qkvProjection([one!], { heads: 3, rope: table(7, 8) }),
+      () => fused([one!], { heads: 3, rope: table(7, 8) }),
       "ERR_SHAPE",
       "qkvProjection: cos: expected [3, 4], got [7, 4]",
     );
     refuses(
-      () => qkvProjection([one!], { heads: 3, eps: -1 }),
+      () => fused([one!], { heads: 3, eps: -1 }),
       "ERR_RANGE",
       "qkvProjection: eps: expected a finite number of at least 0, got -1.000000",
     );

@@ -13,7 +13,7 @@
 // Member m of every group of a batch is one forward, in the rollout and in training: with the same rows
 // in the same batch the ratio before the first optimizer step is 1, to the bit.
 
-import { noGrad } from "../../autograd/tape.js";
+import { asRecorded, noGrad } from "../../autograd/tape.js";
 import { SrpoError } from "../../native/error.js";
 import { add, scale, sub } from "../../ops/index.js";
 import {
@@ -200,7 +200,7 @@ export class Grpo implements Method {
       klWeight > 0
         ? referenceLoss(
             velocity,
-            noGrad(() => reference!.velocity(x, from, features, guidance)),
+            asRecorded(() => reference!.velocity(x, from, features, guidance)),
             steps,
           )
         : undefined;

@@ -1,6 +1,6 @@
 // A stochastic rollout, as it must be kept: where the trained steps began and ended, and their log
 // densities under the policy that made them.
-import { noGrad } from "../../autograd/tape.js";
+import { asRecorded, noGrad } from "../../autograd/tape.js";
 import { concat, slice } from "../../ops/index.js";
 import type { VelocityAt } from "../../sampler/denoise.js";
 import { sdeLogDensity, sdeMean, sdeMove } from "../../sampler/sde.js";
@@ -40,7 +40,7 @@ export async function stochasticRollout(
   let pending: Promise<void> = Promise.resolve();
   for (let i = 0; i < count; ++i) {
     const steps = plans.map((plan) => plan.steps[i]!);
-    const next = noGrad(() => {
+    const next = asRecorded(() => {
       using scope = tensorScope();
       const mean = sdeMean(x, velocity(x, steps[0]!.from), steps);
       const moved = sdeMove(mean, () => drawNoise(i), steps);

@@ -1,4 +1,4 @@
-import { needsGradient, recordMany } from "../../autograd/tape.js";
+import { givesRecordedBits, recordMany } from "../../autograd/tape.js";
 import { native } from "../../native/binding.js";
 import { SrpoError } from "../../native/error.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -19,8 +19,8 @@ export interface QkvProjectionStream {
 }
 
 /**
- * `qkvNormRope` of `x wT + b` of every stream. Where something is differentiated it is those two ops.
- * Otherwise one, which on a card writes q, k and v alone: in bfloat16, with heads of 128, the projection
+ * `qkvNormRope` of `x wT + b` of every stream. Where ops record (and in `asRecorded`) it is those two ops.
+ * In `noGrad` it is one, which on a card writes q, k and v alone: in bfloat16, with heads of 128, the projection
  * is then not rounded before the norm, and the bits differ from those of the two ops.
  *
  * @param streams - one or two, joined along the tokens
@@ -32,19 +32,19 @@ export function qkvProjection(
   streams: readonly QkvProjectionStream[],
   { heads, rope = null, eps = 1e-6 }: QkvNormRopeOptions,
 ): [q: Tensor, k: Tensor, v: Tensor] {
+  if (streams.length < 1 || streams.length > 2)
+    throw new SrpoError(
+      "ERR_RANGE",
+      `qkvProjection: streams: expected 1 or 2, got ${streams.length}`,
+    );
   const inputs = streams.flatMap(({ x, w, b, qScale, kScale }) => [x, w, b, qScale, kScale]);
-  if (needsGradient(...inputs)) {
+  if (givesRecordedBits()) {
     const projected = streams.map(({ x, w, b, ...scales }) => ({
       qkv: linear(x, w, b),
       ...scales,
     }));
     return qkvNormRope(projected, { heads, rope, eps });
   }
-  if (streams.length < 1 || streams.length > 2)
-    throw new SrpoError(
-      "ERR_RANGE",
-      `qkvProjection: streams: expected 1 or 2, got ${streams.length}`,
-    );
   const outputs = native.qkvProjection(
     streams.map(({ x }) => x.handle),
     streams.map(({ w }) => w.handle),
