@@ -8,16 +8,16 @@
 namespace srpo::cuda {
 
 struct GemmParameters {
-  TensorMap a, b;  // innermost: K, or M and N where the operand lies so; then the batch
-  TensorMap out, pre, residual;  // [batch, M, N]; kSlope: residual is derivative_of
-  GemmOutput output;             // what else is to be done, and whether
-  GemmHeads heads;               // instead of out, pre and residual
+  TensorMap a = {}, b = {};  // innermost: K, or M and N where the operand lies so; then the batch
+  TensorMap out = {}, pre = {}, residual = {};  // [batch, M, N]; kSlope: residual is derivative_of
+  GemmOutput output;                            // what else is to be done, and whether
+  GemmHeads heads;                              // instead of out, pre and residual
   int M, N;
   int rows_of_sample;
   GemmSchedule schedule;
-  float* workspace;  // [ranges, blocks of a cluster, a part's sums]
-  unsigned*
-      ready;  // [ranges, blocks of a cluster, warpgroups of a tile]: whether that part is there
+  float* workspace = nullptr;  // [ranges, blocks of a cluster, a part's sums]
+  /// [ranges, blocks of a cluster, warpgroups of a tile]: whether that part is there
+  unsigned* ready = nullptr;
 };
 
 }  // namespace srpo::cuda

@@ -78,6 +78,8 @@ void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
       return gemm_sm90_slope(g, plan, stream);
     case Ending::kFinish:
       return gemm_sm90_forward(g, plan, stream);
+    case Ending::kHeads:  // gemm_sm90_heads
+      break;
   }
 }
 
