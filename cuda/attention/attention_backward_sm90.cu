@@ -180,6 +180,9 @@ SRPO_DEVICE void consume(Shared& shared, const Maps& maps, const Plan& plan, int
       wgmma_hold(dv);
       wgmma_hold(dk);
       release(shared.dout_empty[stage]);
+      // The statistics were read by ordinary loads; the copy engine writes there next.
+      fence_async();
+      warp_barrier();
       release(shared.q_empty[stage]);
       at.advance();
       if constexpr (!kLast) begin_scores();
@@ -284,6 +287,7 @@ bool attention_backward_sm90(const AttentionBackward& op, Stream& stream) {
          {.grid = heads_at_once * key_tiles,
           .block = kThreads,
           .shared = sizeof(Shared),
+          .together = true,
           .stream = stream},
          sums, taken, statistics, maps, plan);
   backward_queries(op, sums, stream);

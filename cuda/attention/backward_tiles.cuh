@@ -38,10 +38,6 @@ SRPO_DEVICE void multiply_ds(float (&dq)[kQueries / 2], const HeadTile<kGroupRow
 SRPO_DEVICE void weigh(float (&s)[kQueries / 2], const float (&lse)[kQueries], float factor,
                        int keys) {
   const int row = warp() % 4 * 16 + lane() / 4, c = lane() % 4 * 2;
-  if (keys < kGroupRows)
-#pragma unroll
-    for (int j = 0; j < kQueries / 2; ++j)
-      if (row + j % 4 / 2 * 8 >= keys) s[j] = -INFINITY;
 #pragma unroll
   for (int j = 0; j < kQueries / 8; ++j) {
     float of[2];
@@ -50,6 +46,10 @@ SRPO_DEVICE void weigh(float (&s)[kQueries / 2], const float (&lse)[kQueries], f
     for (int e = 0; e < 4; ++e)
       s[4 * j + e] = approximate_exp2(fmaf(s[4 * j + e], factor, -of[e % 2]));
   }
+  if (keys < kGroupRows)  // whatever the factor's sign makes of them
+#pragma unroll
+    for (int j = 0; j < kQueries / 2; ++j)
+      if (row + j % 4 / 2 * 8 >= keys) s[j] = 0.f;
 }
 
 /// ds = p (dp - delta) in place of dp.

@@ -15,10 +15,12 @@ SRPO_DEVICE void warp_barrier() {
 }
 
 SRPO_DEVICE void barrier_sync(int id, int threads) {
+  __syncwarp();  // aligned: all lanes at one instruction, whatever branch came before
   asm volatile("barrier.cta.sync.aligned %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 SRPO_DEVICE void barrier_arrive(int id, int threads) {
+  __syncwarp();
   asm volatile("barrier.cta.arrive.aligned %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 

@@ -18,6 +18,7 @@ SRPO_DEVICE int cluster_blocks() {
   return static_cast<int>(count);
 }
 SRPO_DEVICE void cluster_barrier() {
+  __syncwarp();  // aligned: all lanes at one instruction, whatever branch came before
   asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::
                    : "memory");
 }

@@ -32,6 +32,7 @@ struct LaunchConfig {
   bool early =
       false;  // its blocks may start as those of the kernel before end: every thread of it calls
               // wait_for_earlier_kernel before it touches global memory
+  bool together = false;  // its blocks wait for one another: all run at once, or none
   Stream& stream;
 };
 

@@ -136,6 +136,8 @@ SRPO_DEVICE void consume(typename ConvTile<kBlocks, kChannels>::Parts& parts, co
       before = at.index;
     }
     wgmma_wait<0>();
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) wgmma_hold(sums[b]);
     if (lane() == 0) release(parts, before, boxes);
 
     const ConvBoxes::Tile tile = boxes.tile(i, cluster_rank());
@@ -156,6 +158,7 @@ SRPO_DEVICE void consume(typename ConvTile<kBlocks, kChannels>::Parts& parts, co
                                  p.statistics.first_part + tile.row * boxes.across + tile.column;
             chunk_statistics<Tile::kPixels>(p.statistics, parts.chunks[c], inside, n + c * kLine,
                                             part, p);
+            fence_async();  // what was read here by ordinary loads is written by the copy engine next
           }
         }
         mbarrier_arrive(parts.staged[c]);
@@ -193,8 +196,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     if (warp() == kConsumerWarps && elect_one()) load_panels<Tile>(parts, maps, p, boxes);
     if (kBoxed && warp() == kConsumerWarps + 1 && elect_one())
       move_chunks<Tile>(parts, maps, p, boxes);
-    warp_barrier();
   }
+  warp_barrier();
   cluster_barrier();  // the other block of the pair may still release stages here
 }
 

@@ -125,6 +125,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     before = at.index;
   }
   wgmma_wait<0>();
+  wgmma_hold(sums);
 #pragma unroll
   for (int j = 0; j < kParts * kLine / 2; ++j) {
     const int64_t to_n = n + group * 64 + warp() % 4 * 16 + j / 2 % 2 * 8 + lane() / 4;

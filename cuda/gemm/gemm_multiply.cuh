@@ -59,6 +59,8 @@ SRPO_DEVICE void multiply(GemmSums<Tile>& sums, GemmShared<Tile>& shared,
   }
   begun();
   wgmma_wait<0>();
+#pragma unroll
+  for (int i = 0; i < Tile::kSubtiles; ++i) wgmma_hold(sums[i]);
   release<Tile>(shared.empty[last]);
 }
 

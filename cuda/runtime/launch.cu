@@ -6,6 +6,8 @@ namespace srpo::cuda {
 
 void launch_kernel(const void* kernel, const LaunchConfig& config, void** parameters) {
   check_grid(config.grid);
+  // First of all: it makes the stream's card the one that the calls below mean.
+  const auto stream = static_cast<cudaStream_t>(config.stream.native());
   constexpr size_t kWithoutAsking = 47 << 10;  // 48 KiB, with what a kernel has of static memory
   if (config.shared > kWithoutAsking)
     CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -13,7 +15,7 @@ void launch_kernel(const void* kernel, const LaunchConfig& config, void** parame
   const auto extent = [](const Extent& e) {
     return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
   };
-  cudaLaunchAttribute attributes[2];
+  cudaLaunchAttribute attributes[3];
   unsigned count = 0;
   if (config.cluster.x * config.cluster.y * config.cluster.z > 1) {
     attributes[count].id = cudaLaunchAttributeClusterDimension;
@@ -25,11 +27,15 @@ void launch_kernel(const void* kernel, const LaunchConfig& config, void** parame
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[count++].val.programmaticStreamSerializationAllowed = 1;
   }
+  if (config.together) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count++].val.cooperative = 1;
+  }
   cudaLaunchConfig_t how = {};
   how.gridDim = extent(config.grid);
   how.blockDim = extent(config.block);
   how.dynamicSmemBytes = config.shared;
-  how.stream = static_cast<cudaStream_t>(config.stream.native());
+  how.stream = stream;
   how.attrs = attributes;
   how.numAttrs = count;
   CUDA_CHECK(cudaLaunchKernelExC(&how, kernel, parameters));

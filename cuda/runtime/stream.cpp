@@ -123,12 +123,12 @@ void CudaStream::after(std::function<void(std::exception_ptr)> then) {
   CUDA_CHECK(cudaEventRecord(event, stream_));
   {
     const std::lock_guard lock(mutex_);
-    endings_.push_back({event, std::move(ops_), std::move(then)});
-    ops_.clear();
     if (!thread_.joinable()) {
       stopping_ = false;
       thread_ = std::thread([this] { run(); });
     }
+    endings_.push_back({event, std::move(ops_), std::move(then)});
+    ops_.clear();
   }
   ready_.notify_one();
 }
@@ -217,14 +217,15 @@ void CudaStream::copy_to_host(void* host, const void* device, size_t bytes) {
       try {
         CUDA_CHECK(cudaMemcpyAsync(segment->memory, static_cast<const char*>(device) + at, part,
                                    cudaMemcpyDeviceToHost, stream_));
-        after([=, this](std::exception_ptr fault) {
-          if (!fault) std::memcpy(to, segment->memory, part);
-          staging_.give(segment);
-        });
       } catch (...) {
         staging_.give(segment);
         throw;
       }
+      // If nobody can wait for the copy, it may still write there: the segment stays taken.
+      after([=, this](std::exception_ptr fault) {
+        if (!fault) std::memcpy(to, segment->memory, part);
+        staging_.give(segment);
+      });
     }
   });
 }

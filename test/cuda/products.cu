@@ -35,17 +35,21 @@ __global__ void tile_kernel(float* out, const bfloat16* a, const __grid_constant
   mbarrier_wait(full, 0);
   float d[N / 2];
   const int t = thread_rank(), w = t / 32, g = t % 32 / 4, c = t % 4 * 2;
+  // Registers that a product reads are not to be written behind the fence.
+  [[maybe_unused]] unsigned r[kDepth / 16][4];
+  if constexpr (kFromRegisters)
+    for (int k = 0; k < kDepth; k += 16)
+      for (int i = 0; i < 4; ++i) {
+        const auto* at = a + (w * 16 + g + i % 2 * 8) * kDepth + k + c + i / 2 * 8;
+        r[k / 16][i] = static_cast<unsigned>(at[0].bits) | static_cast<unsigned>(at[1].bits) << 16;
+      }
   wgmma_fence();
+#pragma unroll
   for (int k = 0; k < kDepth; k += 16) {
     const uint64_t of_b = kB == Major::kK ? wgmma_descriptor(tile_b + k * 2)
                                           : wgmma_descriptor(tile_b + k / 8 * 1024, 1024, 64 * 128);
     if constexpr (kFromRegisters) {
-      unsigned r[4];
-      for (int i = 0; i < 4; ++i) {
-        const auto* at = a + (w * 16 + g + i % 2 * 8) * kDepth + k + c + i / 2 * 8;
-        r[i] = static_cast<unsigned>(at[0].bits) | static_cast<unsigned>(at[1].bits) << 16;
-      }
-      wgmma<N, kB>(d, r, of_b, k > 0);
+      wgmma<N, kB>(d, r[k / 16], of_b, k > 0);
     } else {
       const uint64_t of_a = kA == Major::kK ? wgmma_descriptor(tile_a + k * 2)
                                             : wgmma_descriptor(tile_a + k / 8 * 1024, 1024, 0);

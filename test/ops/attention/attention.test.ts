@@ -143,6 +143,23 @@ forEachDevice("attention", (test, device) => {
     { B: 1, N: 1, Lq: 250, Lk: 300, Dh: 128 },
   ];
 
+  /** A mask that hides nothing takes another kernel: output and gradients agree. */
+  const assertSameForms = async (sizes: Sizes, options: { scale?: number }, all: Tensor) => {
+    const runs = [options, { ...options, keyMask: all }].map((one) => {
+      const leaves = inputs(sizes, "bfloat16").map(leaf) as [Tensor, Tensor, Tensor];
+      const out = attention(...leaves, one);
+      backward(out, randn(out.shape, { dtype: "bfloat16", device, seed: 6 }));
+      return [out, ...leaves.map((t) => t.grad!)];
+    });
+    const masked = await toFloat64(...runs[1]!);
+    for (const [i, x] of runs[0]!.entries()) {
+      const values = await x.read();
+      assert.ok(values.every(Number.isFinite), `${JSON.stringify(sizes)}, ${i}`);
+      if (masked[i]!.some((v) => v !== 0))
+        await assertRelative(x, masked[i]!, 2 ** -7, `${JSON.stringify(sizes)}, ${i}`);
+    }
+  };
+
   test("heads of 128 are the definition, and what they are with a mask that hides nothing", async () => {
     for (const sizes of lengths) {
       await check(sizes, {}, "bfloat16");
@@ -151,15 +168,19 @@ forEachDevice("attention", (test, device) => {
         Array.from({ length: B * Lk }, () => 1),
         B,
       );
-      const runs = [{}, { keyMask: all }].map((options) => {
-        const leaves = inputs(sizes, "bfloat16").map(leaf) as [Tensor, Tensor, Tensor];
-        const out = attention(...leaves, options);
-        backward(out, randn(out.shape, { dtype: "bfloat16", device, seed: 6 }));
-        return [out, ...leaves.map((t) => t.grad!)];
-      });
-      const masked = await toFloat64(...runs[1]!);
-      for (const [i, x] of runs[0]!.entries())
-        await assertRelative(x, masked[i]!, 2 ** -7, `${JSON.stringify(sizes)}, ${i}`);
+      await assertSameForms(sizes, {}, all);
+    }
+  });
+
+  test("heads of 128: a scale that is negative or nothing, with keys that end within a block", async () => {
+    const sizes = { B: 1, N: 2, Lq: 90, Lk: 161, Dh: 128 };
+    const all = mask(
+      Array.from({ length: 161 }, () => 1),
+      1,
+    );
+    for (const scale of [-0.1, 0]) {
+      await check(sizes, { scale }, "bfloat16");
+      await assertSameForms(sizes, { scale }, all);
     }
   });
 
