@@ -74,8 +74,8 @@ test("built-in sizes stand for a machine that is elsewhere, and what this versio
     "train --dry-run --model flux.1-dev --device cuda:0 --card h20 --gpus 8 --embeddings there --grad-dtype bfloat16";
   const { stdout } = await succeed(...line.split(" "), "--out", at("never"));
   assert.match(stdout, /^# files: none looked for/m);
-  assert.match(stdout, /^# not in this version: several ranks on GPUs \(8\)/m);
-  assert.match(stdout, /^# not in this version: the cuda device/m);
+  assert.match(stdout, /^# has never run on hardware: several ranks on GPUs \(8\)/m);
+  assert.match(stdout, /^# has never run on hardware: the cuda device/m);
   assert.match(stdout, /^# not on this machine: the device cuda:0$/m);
 });
 

@@ -209,7 +209,7 @@ test("a step's time is kernels.md 2.2's by its rates, and says by which kind of 
     near(of("estimate"), attainable, 0.02, `${card} attainable`);
     const text = planLines(plan, 19).join("\n");
     assert.match(text, /an estimate, by others' published rates; our kernels have not run/);
-    assert.match(text, /not in this version: the cuda device/);
+    assert.match(text, /has never run on hardware: the cuda device/);
     assert.ok(!plan.times.some(({ kind }) => kind === "measured"), "nothing was measured on a GPU");
   }
 });

@@ -57,6 +57,8 @@ export interface Plan {
   between: { traffic: Traffic; seconds: Record<Way, number>; links: Links } | undefined;
   /** What the plan needs and this version does not have; empty where it can be run. */
   missing: string[];
+  /** What is written and tested without hardware, and has never run on any. */
+  untried: string[];
 }
 
 /** The layout that a run's options and the choice make. */
@@ -208,12 +210,12 @@ function fixedPlan(request: PlanRequest): Plan {
       },
     ),
     between: betweenRanks(request),
-    missing: [
-      ...(machine.card === "cpu" ? [] : ["the cuda device, which has not run anywhere yet"]),
+    missing: missingOf(layout),
+    untried: [
+      ...(machine.card === "cpu" ? [] : ["the cuda device"]),
       ...(machine.card === "cpu" || layout.ranks === 1
         ? []
-        : [`several ranks on GPUs (${layout.ranks}), over NCCL, which have not run anywhere yet`]),
-      ...missingOf(layout),
+        : [`several ranks on GPUs (${layout.ranks}), over NCCL`]),
     ],
   };
 }

@@ -113,5 +113,6 @@ export function planLines(
     ...timeLines(plan, steps),
     ...betweenLines(plan),
     ...plan.missing.map((what) => `not in this version: ${what}`),
+    ...plan.untried.map((what) => `has never run on hardware: ${what}`),
   ];
 }
