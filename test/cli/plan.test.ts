@@ -40,7 +40,7 @@ test("a recipe on several nodes as JSON; a flag overrules it", async () => {
     plan.times.map(({ kind }) => kind),
     ["estimate", "vendor"],
   );
-  assert.ok(plan.missing.some((what) => what.startsWith("several ranks on GPUs (32)")));
+  assert.ok(plan.untried.some((what) => what.startsWith("several ranks on GPUs (32)")));
 });
 
 test("--scale: the same run on 1 to 4096 devices, predicted and said to be", async () => {

@@ -168,14 +168,14 @@ test("factors of modulation gradients: kernels.md's 65.3 GB, and what an update'
     gradDtype: "bfloat16",
     modulationGradients: "factors",
   };
-  const { parts, missing, fits } = planOf(request(options, "h20"));
+  const { parts, missing, untried, fits } = planOf(request(options, "h20"));
   const bytes = (...names: string[]) =>
     parts.filter(({ name }) => names.includes(name)).reduce((sum, part) => sum + part.bytes, 0);
   near(bytes("weights", "moments", "gradients") / 1e9, 65.3, 1e-2, "weights, moments, gradients");
   // 32 prompts in two branches; dy of 1.06 M values (kernels.md 2.3), and x of 3072 for each of 77 matrices.
   near(bytes("gradient factors"), 64 * 2 * (1.06e6 + 77 * 3072), 1e-2, "factors");
   assert.ok(fits);
-  assert.equal(missing.length, 1, "the cuda device, which has not run");
+  assert.deepEqual([missing, untried], [[], ["the cuda device"]]);
 });
 
 test("block inputs alone take what kernels.md 3.1 says; all that the tape keeps takes more than its lean set", () => {
@@ -269,7 +269,7 @@ test("what does not fit is answered with the nearest setting that does", () => {
   const { today: none, later } = nearestThatFits(request({ embeddings: "x" }, "h20", { machine }));
   assert.equal(none, undefined, "6 bytes a weight are more than 70 GB");
   assert.ok(later!.plan.fits);
-  assert.ok(later!.plan.missing.length > 1, "what is not there yet is named");
+  assert.equal(later!.plan.untried.length, 2, "several ranks have not run either");
 
   const eight = { card: "h20", gpus: 8, nodes: 1 } as const;
   const kept = request({ embeddings: "x", recompute: false }, "h20", {
@@ -284,7 +284,7 @@ test("what does not fit is answered with the nearest setting that does", () => {
 test("LoRA trains little and keeps the base's weights", () => {
   const plan = planOf(request({ embeddings: "x", loraRank: 32 }, "h20"));
   assert.ok(plan.fits);
-  assert.equal(plan.missing.length, 1, "the cuda device, which has not run");
+  assert.deepEqual([plan.missing, plan.untried], [[], ["the cuda device"]]);
   const bytes = (name: string) => plan.parts.find((part) => part.name === name)!.bytes;
   near(bytes("frozen weights"), 23.8e9, 1e-3, "base");
   assert.ok(bytes("moments") < 1.2e9);
