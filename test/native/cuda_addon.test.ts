@@ -33,8 +33,8 @@ else {
 
   test("it computes on the cpu", () => {
     const script = `
-      const { tensor, affine } = await import("./dist/ts/index.js");
-      console.log((await affine(tensor([1, 2], [2]), 2, 1).read()).join(" "));`;
+      const { tensor, ops } = await import("./dist/ts/index.js");
+      console.log((await ops.affine(tensor([1, 2], [2]), 2, 1).read()).join(" "));`;
     assert.equal(printed(script), "3 5");
   });
 
