@@ -2,17 +2,18 @@
 // memory, built here), and the ranks' meeting by a launcher's variables. The real library's symbols are checked
 // where SRPO_NCCL names one.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { suite } from "uvu";
 import { packageRoot } from "../../ts/native/load.js";
+import { freePort } from "../../ts/ranks/free_port.js";
 import { engineOf } from "../../ts/ranks/open.js";
 import { hasDevice } from "../../ts/tensor/device.js";
 import { at, microFolder, start, type Ended } from "../support/cli.js";
 import { child, hasMpirun } from "../support/mpirun.js";
+import { startProgram } from "../support/running.js";
 import { assertSameState, rankTraining, succeedOn } from "../support/rank_runs.js";
 
 const tests = suite("NCCL");
@@ -71,22 +72,13 @@ test("the real library has all that is called, and makes an id", real !== undefi
   assert.equal(Buffer.from(say("nccl.newNcclId()", {}), "base64").length, 128);
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** Ranks with torchrun's variables. */
 async function torchrun(size: number) {
   const port = await freePort();
   const ranks = Array.from({ length: size }, async (_, rank) => {
     const [program, ...args] = child("ranks/collectives_child", "cpu", "nccl");
-    const ended = spawn(program!, args, {
+    return startProgram(program!, args, {
       env: {
-        ...process.env,
         SRPO_NCCL: double,
         SRPO_TOKEN: "the token",
         RANK: `${rank}`,
@@ -97,15 +89,7 @@ async function torchrun(size: number) {
         MASTER_PORT: `${port}`,
         NCCL_DOUBLE_SAYS: "1",
       },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 60_000,
-      killSignal: "SIGKILL",
-    });
-    const said = { stdout: "", stderr: "" };
-    ended.stdout.on("data", (text) => (said.stdout += String(text)));
-    ended.stderr.on("data", (text) => (said.stderr += String(text)));
-    const code = await new Promise((resolve) => ended.once("close", resolve));
-    return { code, ...said };
+    }).ended;
   });
   return Promise.all(ranks);
 }

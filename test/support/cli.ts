@@ -1,11 +1,13 @@
 // The built command line as a child process, on a micro folder that is made once a test file.
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { packageRoot } from "../../ts/native/load.js";
 import { readMetrics } from "../../ts/train/metrics.js";
+import { startProgram, type Ended, type Running } from "./running.js";
+
+export type { Ended, Running };
 
 export const bin = path.join(packageRoot, "bin", "srpo-native.js");
 
@@ -18,39 +20,8 @@ process.once("exit", () => {
 /** A path in it. */
 export const at = (...names: string[]): string => path.join(temporary, ...names);
 
-export interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** A command that runs, and how it will end. */
-export interface Running {
-  process: ChildProcess;
-  /** What came so far. */
-  soFar: { stdout: string; stderr: string };
-  ended: Promise<Ended>;
-}
-
 export function start(args: readonly string[], { cwd = temporary, env = {} } = {}): Running {
-  const child = spawn(process.execPath, [bin, ...args], {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
-    killSignal: "SIGKILL",
-  });
-  const soFar = { stdout: "", stderr: "" };
-  child.stdout.on("data", (text) => (soFar.stdout += String(text)));
-  child.stderr.on("data", (text) => (soFar.stderr += String(text)));
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code, signal) => {
-      resolve({ code, signal, ...soFar });
-    });
-  });
-  return { process: child, soFar, ended };
+  return startProgram(process.execPath, [bin, ...args], { cwd, env });
 }
 
 /** Runs a command line to its end. */

@@ -1,9 +1,9 @@
 // Several ranks on this machine: compiled children under mpirun.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { packageRoot } from "../../ts/native/load.js";
 import { hasMpi } from "../../ts/ranks/mpi.js";
-import type { Ended, Running } from "./cli.js";
+import { startProgram, type Running } from "./running.js";
 
 /** Whether ranks can be started here; tests that need them are skipped where not. */
 export const hasMpirun: boolean =
@@ -21,23 +21,11 @@ export function startRanks(
   command: readonly string[],
   { cwd = packageRoot, env = {}, timeout = 60_000 } = {},
 ): Running {
-  const child = spawn("mpirun", [...mpirunFlags, "-n", String(ranks), ...command], {
+  return startProgram("mpirun", [...mpirunFlags, "-n", String(ranks), ...command], {
     cwd,
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    env,
     timeout,
-    killSignal: "SIGKILL",
   });
-  const soFar = { stdout: "", stderr: "" };
-  child.stdout.on("data", (text) => (soFar.stdout += String(text)));
-  child.stderr.on("data", (text) => (soFar.stderr += String(text)));
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code, signal) => {
-      resolve({ code, signal, ...soFar });
-    });
-  });
-  return { process: child, soFar, ended };
 }
 
 /** A compiled child of the tests, as a command: "ranks/collectives_child". */

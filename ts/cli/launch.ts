@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import path from "node:path";
 import { SrpoError } from "../native/error.js";
 import { packageRoot } from "../native/load.js";
+import { freePort } from "../ranks/free_port.js";
 import { LocalJob, logOf, type JobEnd } from "../ranks/local_job.js";
 import { command } from "./command.js";
 import { commands } from "./commands.js";
@@ -35,14 +35,6 @@ function namesCuda(words: readonly string[]): boolean {
   return words
     .filter((word) => /\.ya?ml$/.test(word) && existsSync(word) && statSync(word).size < 1 << 20)
     .some((file) => /^\s*device\s*:\s*["']?cuda/m.test(readFileSync(file, "utf8")));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 interface Machines {
