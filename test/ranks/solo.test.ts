@@ -27,4 +27,16 @@ forEachDevice("one rank alone", (test, device) => {
     });
     await communicator.dispose();
   });
+
+  test("what runs beside is a copy too, and may be waited for more than once", async () => {
+    const communicator = await openCommunicator(soloPlace(), device);
+    const x = tensor([1, 2, 3], [3], { device });
+    const [part, whole] = [empty([3], { device }), empty([3], { device })];
+    const scattered = communicator.reduceScatterAside(x, part);
+    scattered.wait();
+    scattered.wait();
+    communicator.allGatherAside(part, whole).wait();
+    assert.deepEqual([...(await whole.read())], [1, 2, 3]);
+    await communicator.dispose();
+  });
 });

@@ -9,6 +9,12 @@ export interface CommunicatorStats {
   readonly seconds: number;
 }
 
+/** A collective beside the device's own work. */
+export interface Pending {
+  /** What is enqueued from here on comes after it. Once; later calls do nothing. */
+  wait(): void;
+}
+
 /**
  * Collectives between the ranks of a job. Each is enqueued behind the work of its tensor's stream and returns
  * at once, like an op; what fails shows at the next wait. All ranks make the same calls in the same order.
@@ -26,6 +32,13 @@ export interface Communicator {
   reduceScatter(input: Tensor, output: Tensor): void;
   /** input [n] -> output [size * n]; input may be output's own part. Any dtype. */
   allGather(input: Tensor, output: Tensor): void;
+  /**
+   * As `reduceScatter`, beside the device's own work: begins when what is enqueued so far has ended. Until `wait`
+   * nothing may write `input` or use `output`. Both may be disposed before.
+   */
+  reduceScatterAside(input: Tensor, output: Tensor): Pending;
+  /** As `allGather`, beside the device's own work. */
+  allGatherAside(input: Tensor, output: Tensor): Pending;
   /** Root's values to all. Any dtype. */
   broadcast(t: Tensor, root: number): void;
   /** Resolves when every rank has come, and all work enqueued here before has ended. */

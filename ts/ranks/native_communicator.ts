@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { native, type CommHandle, type CommProgress } from "../native/binding.js";
 import { synchronize, type Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Communicator, CommunicatorStats } from "./communicator.js";
+import type { Communicator, CommunicatorStats, Pending } from "./communicator.js";
 import type { Watch, Where } from "./watch.js";
 
 /** What an engine of the addon does, over NCCL or MPI. */
@@ -70,6 +70,15 @@ export class NativeCommunicator implements Communicator {
   }
   allGather(input: Tensor, output: Tensor): void {
     native.commAllGather(this.#handle, input.handle, output.handle);
+  }
+  // Not beside it yet: they stand in the device's own order.
+  reduceScatterAside(input: Tensor, output: Tensor): Pending {
+    this.reduceScatter(input, output);
+    return { wait: () => {} };
+  }
+  allGatherAside(input: Tensor, output: Tensor): Pending {
+    this.allGather(input, output);
+    return { wait: () => {} };
   }
   broadcast(t: Tensor, root: number): void {
     native.commBroadcast(this.#handle, t.handle, root);

@@ -1,6 +1,6 @@
 import { SrpoError } from "../native/error.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Communicator, CommunicatorStats } from "./communicator.js";
+import type { Communicator, CommunicatorStats, Pending } from "./communicator.js";
 
 function requireOneRank(op: string, argument: string, whole: Tensor, part: Tensor): void {
   if (whole.size !== part.size)
@@ -9,6 +9,9 @@ function requireOneRank(op: string, argument: string, whole: Tensor, part: Tenso
       `${op}: ${argument}: expected 1 * ${part.size} elements, got ${whole.size}`,
     );
 }
+
+/** What stands in the device's own order already. */
+const ended: Pending = { wait: () => {} };
 
 /** One rank alone: sums are the values themselves, the rest are copies. */
 class SoloCommunicator implements Communicator {
@@ -26,6 +29,14 @@ class SoloCommunicator implements Communicator {
   allGather(input: Tensor, output: Tensor): void {
     requireOneRank("allGather", "output", output, input);
     this.#copy(input, output);
+  }
+  reduceScatterAside(input: Tensor, output: Tensor): Pending {
+    this.reduceScatter(input, output);
+    return ended;
+  }
+  allGatherAside(input: Tensor, output: Tensor): Pending {
+    this.allGather(input, output);
+    return ended;
   }
   broadcast(_: Tensor, root: number): void {
     if (root !== 0) throw new RangeError(`broadcast: root: expected 0 to 0, got ${root}`);
