@@ -32,6 +32,17 @@ test("sample: as many pictures as asked, of the size, a line each", async () => 
   assert.ok(readFileSync(files[2]!, "latin1").includes("prompt\x00007"));
 });
 
+test("sample: a prompt longer than the encoder reads is said, others are not", async () => {
+  const long = `a red fox ${"and a green tree ".repeat(40)}`;
+  const { stderr } = await succeed(...sampling("long", "a lake", long));
+  assert.match(
+    stderr,
+    /prompts: "a red fox and a green[^"]*\.\.\.": only its first \d+ tokens are read\n/,
+  );
+  const short = await succeed(...sampling("short", "a lake"));
+  assert.doesNotMatch(short.stderr, /tokens are read/);
+});
+
 test("sample: a seed is a picture, a file of prompts is its lines", async () => {
   await succeed(...sampling("seed-1", "a fox", "a cat", "--seed", "1", "--batch", "2"));
   writeFileSync(at("prompts.txt"), "a fox\n# none\na cat\n");
@@ -51,12 +62,7 @@ test("sample: a seed is a picture, a file of prompts is its lines", async () => 
 
 test("verify: the fixtures, in words and in JSON; exit 1 for a tensor that is out", async () => {
   const golden = path.join(packageRoot, "test", "golden");
-  // LoRA has no replay yet.
-  const waiting = /flux-tiny-lora/;
-  mkdirSync(at("golden"));
-  for (const name of readdirSync(golden))
-    if (!waiting.test(name))
-      cpSync(path.join(golden, name), at("golden", name), { recursive: true });
+  cpSync(golden, at("golden"), { recursive: true });
   const { stdout } = await succeed("verify", at("golden"), "--json");
   const report = JSON.parse(stdout) as { ok: boolean; rows: { ok: boolean; error: unknown }[] };
   assert.ok(report.ok && report.rows.length > 100 && report.rows.every((row) => row.ok));

@@ -57,6 +57,22 @@ test("learned merges shorten the texts they come from", async () => {
   assert.deepEqual(tokenizer.encode("").length, 2);
 });
 
+test("a text fits up to the last token that there is room for", async () => {
+  const long = "a red fox ".repeat(40);
+  const whole = await T5Tokenizer.load(folder);
+  const t5 = (maxLength: number) => T5Tokenizer.load(folder, { maxLength });
+  const length = whole.encode(long).length;
+  assert.equal((await t5(length)).fits(long), true);
+  assert.equal((await t5(length - 1)).fits(long), false);
+  assert.equal((await t5(1)).fits(""), true);
+  const clip = (maxLength: number) =>
+    ClipTokenizer.load(folder, { variant: "open_clip", maxLength });
+  const ids = (await clip(1000)).encode(long).length;
+  assert.equal((await clip(ids)).fits(long), true);
+  assert.equal((await clip(ids - 1)).fits(long), false);
+  assert.equal((await clip(2)).fits(""), true);
+});
+
 test("learned T5 pieces shorten the texts too, and leave nothing unknown", async () => {
   const tokenizer = await T5Tokenizer.load(folder);
   const letters = prompts.join("").length;

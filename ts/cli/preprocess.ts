@@ -9,6 +9,7 @@ import { deviceOption } from "../train/config.js";
 import { loading } from "../train/loading.js";
 import { Progress } from "../train/progress.js";
 import { requireDevice } from "../train/setup.js";
+import { warnOfLongPrompts } from "./long_prompts.js";
 import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
 import { interruptedCode } from "./interrupt.js";
@@ -73,6 +74,7 @@ export const preprocessCommand = command({
       { model, base },
       { dtype, device: requireDevice(device), ...loading("text encoders") },
     );
+    warnOfLongPrompts(encoders, prompts);
     let progress: Progress | undefined;
     try {
       const writer = await EmbeddingWriter.open(out, {

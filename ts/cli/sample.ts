@@ -29,6 +29,7 @@ import { loading } from "../train/loading.js";
 import { Progress } from "../train/progress.js";
 import { sampleImages } from "../train/samples.js";
 import { requireDevice } from "../train/setup.js";
+import { warnOfLongPrompts } from "./long_prompts.js";
 import { warnOfUnknownWords } from "./world_words.js";
 import { command } from "./command.js";
 import { threads } from "./threads.js";
@@ -178,6 +179,7 @@ export const sampleCommand = command({
         : await applyLora(model, o.lora, { strength: o.loraScale, merge: o.mergeLora });
     const vae = await loadAutoencoder(place, { dtype, device, parts: ["decoder"] });
     const encoders = await loadTextEncoders(place, { dtype, device, ...loading("text encoders") });
+    warnOfLongPrompts(encoders, prompts);
     const factor = downsampling(vae.config);
     if (o.height % (2 * factor) !== 0 || o.width % (2 * factor) !== 0)
       throw new SrpoError(

@@ -62,16 +62,26 @@ export class ClipTokenizer {
 
   /** Start, the text's ids, end; at most `maxLength`, the last kept being the end token. Not padded. */
   encode(text: string): number[] {
+    const ids = this.#idsOf(text, this.maxLength - 1);
+    ids.push(this.#vocabulary.end);
+    return ids;
+  }
+
+  /** Whether `encode` has all of a text: one that is longer is cut. */
+  fits(text: string): boolean {
+    return this.#idsOf(text, this.maxLength).length < this.maxLength;
+  }
+
+  /** Start and the text's ids, the first `most`. */
+  #idsOf(text: string, most: number): number[] {
     const ids = [this.#vocabulary.start];
-    const room = this.maxLength - 1;
     for (const piece of clipPieces(text, this.variant)) {
-      if (ids.length >= room) break;
+      if (ids.length >= most) break;
       if (piece === start) ids.push(this.#vocabulary.start);
       else if (piece === end) ids.push(this.#vocabulary.end);
       else for (const id of this.#encodePiece(piece)) ids.push(id);
     }
-    ids.length = Math.min(ids.length, room);
-    ids.push(this.#vocabulary.end);
+    ids.length = Math.min(ids.length, most);
     return ids;
   }
 

@@ -47,23 +47,33 @@ export class T5Tokenizer {
 
   /** The text's ids and the end; at most `maxLength`, the last kept being the end. Not padded. */
   encode(text: string): number[] {
-    const { added, addedPattern, end, normalize, preTokenize } = this.#vocabulary;
+    const ids = this.#idsOf(text, this.maxLength - 1);
+    ids.push(this.#vocabulary.end);
+    return ids;
+  }
+
+  /** Whether `encode` has all of a text: one that is longer is cut. */
+  fits(text: string): boolean {
+    return this.#idsOf(text, this.maxLength).length < this.maxLength;
+  }
+
+  /** The text's ids, the first `most`. */
+  #idsOf(text: string, most: number): number[] {
+    const { added, addedPattern, normalize, preTokenize } = this.#vocabulary;
     const wellFormed = text.replace(/\p{Surrogate}/gu, "\ufffd");
     const segments = addedPattern === undefined ? [wellFormed] : wellFormed.split(addedPattern);
     const ids: number[] = [];
-    const room = this.maxLength - 1;
     for (const [i, segment] of segments.entries()) {
-      if (ids.length >= room) break;
+      if (ids.length >= most) break;
       const special = i % 2 === 1 ? added.get(segment) : undefined;
       if (special !== undefined) ids.push(special);
       else
         for (const word of preTokenize(normalize(segment), i === 0)) {
-          if (ids.length >= room) break;
+          if (ids.length >= most) break;
           for (const id of this.#encodeWord(word)) ids.push(id);
         }
     }
-    ids.length = Math.min(ids.length, room);
-    ids.push(end);
+    ids.length = Math.min(ids.length, most);
     return ids;
   }
 

@@ -31,6 +31,7 @@ const mostKept = 4096;
 /** Prompts that the text encoders read, each once as long as it is kept. */
 class EncodedPrompts implements PromptData {
   readonly #known = new Map<number, PromptFeatures>();
+  #warned = false;
 
   constructor(
     readonly captions: readonly string[],
@@ -58,11 +59,20 @@ class EncodedPrompts implements PromptData {
   #encoded(place: number): PromptFeatures {
     const known = this.#known.get(place);
     if (known !== undefined) return known;
+    this.#warn(this.captions[place]!);
     // One at a time: the same bits whatever the batch.
     const { txt, pooled } = this.encoders.encode([this.captions[place]!]);
     const features = { txt: release(txt), pooled: release(pooled) };
     this.#known.set(place, features);
     return features;
+  }
+
+  /** Says once that prompts are longer than what the encoders read. */
+  #warn(prompt: string): void {
+    const said = this.#warned ? undefined : this.encoders.shortened(prompt);
+    if (said === undefined) return;
+    this.#warned = true;
+    process.stderr.write(`prompts: ${said}; of others as long it is not said\n`);
   }
 
   /** Frees the oldest beyond `most`. */

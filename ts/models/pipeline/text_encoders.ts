@@ -21,6 +21,14 @@ export class TextEncoders {
     return this.t5Tokenizer.maxLength;
   }
 
+  /** How much of a prompt is read, in words, where that is not all of it: what T5 has no room for is left out. */
+  shortened(prompt: string): string | undefined {
+    const { t5Tokenizer } = this;
+    if (t5Tokenizer.fits(prompt)) return undefined;
+    const shown = prompt.length > 60 ? `${prompt.slice(0, 60)}...` : prompt;
+    return `"${shown}": only its first ${t5Tokenizer.maxLength - 1} tokens are read`;
+  }
+
   /**
    * @returns txt [B, Lt, Dt], T5's hidden states (padding is attended, as FLUX does), and pooled
    *   [B, Dp], CLIP's end token; no gradient
