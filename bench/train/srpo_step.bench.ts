@@ -119,7 +119,13 @@ function wholeStep(
     setUp: () => {
       const device = benchDevice();
       const gradients = gradientOptions(config);
-      const model = new Flux(transformer, { dtype, device, trainable: true, ...gradients });
+      const model = new Flux(transformer, {
+        dtype,
+        device,
+        trainable: true,
+        squares: true,
+        ...gradients,
+      });
       fillRandomly(model.parameters.weights, 0.02);
       const frozen = { dtype, device, parts: ["decoder"] } as const;
       const autoencoder = new Autoencoder(vae, frozen);

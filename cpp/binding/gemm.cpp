@@ -39,7 +39,7 @@ Napi::Value linear_forward(const Napi::CallbackInfo& info) {
 }
 
 // linearBackward(dy, x, w, pre | null, gate | null, act, dw | null, db | null, wantsDx, wantsDgate,
-//                inputPre | null, inputAct) -> [dx | null, dgate | null]
+//                inputPre | null, inputAct, squares | null) -> [dx | null, dgate | null]
 Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "linear backward");
   const Tensor dy = args.tensor(0, "dy");
@@ -51,6 +51,7 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const Tensor dw = args.optional_tensor(6, "dw");
   const Tensor db = args.optional_tensor(7, "db");
   const Tensor input_pre = args.optional_tensor(10, "inputPre");
+  const Tensor squares = args.optional_tensor(12, "squares");
 
   const bool changes = activation != ActivationKind::kNone || gate;
   const Tensor dx = args.boolean(8, "wantsDx") ? Tensor::like(x) : Tensor();
@@ -60,6 +61,7 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
       .dx = dx,
       .dw = dw,
       .db = db,
+      .squares = squares,
       .dgate = dgate,
       .dpre = dpre,
       .dy = dy,

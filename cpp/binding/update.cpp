@@ -11,12 +11,19 @@
 namespace srpo::binding {
 namespace {
 
-// globalNorm(grad) -> norm
+// globalNorm(grad, squares | null, ranges) -> norm
 Napi::Value global_norm(const Napi::CallbackInfo& info) {
   const Arguments args(info, "globalNorm");
   const Tensor grad = args.tensor(0, "grad");
+  const Tensor squares = args.optional_tensor(1, "squares");
   const Tensor norm = Tensor::empty({1}, DType::kFloat32, grad.device());
-  srpo::global_norm({.norm = norm, .grad = grad}, grad.stream());
+  const GlobalNorm op{
+      .norm = norm,
+      .grad = grad,
+      .squares = squares,
+      .ranges = squares ? args.integers(2, "ranges") : std::vector<int64_t>{},
+  };
+  srpo::global_norm(op, grad.stream());
   return args.handle(norm);
 }
 

@@ -6,6 +6,7 @@
 #include "cuda/common/activation.cuh"
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/launch.cuh"
+#include "cuda/common/warp.cuh"
 #include "cuda/gemm/gemm_sm90.h"
 #include "cuda/gemm/tile.cuh"
 
@@ -26,18 +27,16 @@ SRPO_DEVICE void load_panel(float (&panel)[kPanel][kPadded], const T* data, int6
   }
 }
 
+/// Returns what is stored, of a product that may be asked for squares.
 template <typename Out>
-SRPO_DEVICE void store(const GemmOutput& to, int64_t row, int64_t column, int64_t batch,
-                       float sum) {
+SRPO_DEVICE float store(const GemmOutput& to, int64_t row, int64_t column, int64_t batch,
+                        float sum) {
   const int64_t at = batch * to.batch_stride + row * to.stride + column;
-  if (to.accumulate) {
-    static_cast<float*>(to.out)[at] += sum;
-    return;
-  }
+  if (to.accumulate) return static_cast<float*>(to.out)[at] += sum;
   if (to.derivative_of != nullptr) {
     const float of = float(static_cast<const Out*>(to.derivative_of)[at]);
     static_cast<Out*>(to.out)[at] = Out(sum * activation_derivative(to.activation, of));
-    return;
+    return 0.f;
   }
   if (to.bias != nullptr) sum += float(static_cast<const Out*>(to.bias)[column]);
   if (to.pre != nullptr) static_cast<Out*>(to.pre)[at] = Out(sum);
@@ -45,7 +44,25 @@ SRPO_DEVICE void store(const GemmOutput& to, int64_t row, int64_t column, int64_
   if (to.gate != nullptr)
     value *= float(static_cast<const Out*>(to.gate)[row / to.rows_of_sample * to.stride + column]);
   if (to.residual != nullptr) value += float(static_cast<const Out*>(to.residual)[at]);
-  static_cast<Out*>(to.out)[at] = Out(value);
+  const auto stored = Out(value);
+  static_cast<Out*>(to.out)[at] = stored;
+  return float(stored);
+}
+
+/// Of what the block has stored, which lies in panels.sums: a warp a block of kSquareRows x kSquareColumns.
+SRPO_DEVICE void put_squares(float* squares, const Panels& panels, int64_t M, int64_t N) {
+  static_assert(kSquareColumns == kTile && kTile % kSquareRows == 0);
+  block_barrier();
+  const int first = warp() * kSquareRows;
+  const int64_t row = int64_t{blockIdx.x} * kTile + first;
+  if (first >= kTile || row >= M) return;
+  float sum = 0.f;
+  for (int i = lane(); i < kSquareRows * kTile; i += kWarp) {
+    const float value = panels.sums[first + i / kTile][i % kTile];
+    sum += value * value;
+  }
+  sum = warp_sum(sum);
+  if (lane() == 0) squares[row / kSquareRows * ceil_div(N, kTile) + blockIdx.y] = sum;
 }
 
 template <typename T, typename Out>
@@ -67,8 +84,27 @@ __global__ void __launch_bounds__(kThreads)
     block_barrier();  // the next panel is written where this one is read
   }
   for_each_sum(sums, panels, [&](int i, int j, float sum) {
-    if (row + i < M && column + j < N) store<Out>(output, row + i, column + j, batch, sum);
+    float stored = 0.f;
+    if (row + i < M && column + j < N) stored = store<Out>(output, row + i, column + j, batch, sum);
+    if (output.squares != nullptr) panels.sums[i][j] = stored;
   });
+  if (output.squares != nullptr) put_squares(output.squares, panels, M, N);
+}
+
+/// Of what a product has stored: a warp a block.
+template <typename Out>
+__global__ void block_squares_kernel(float* squares, const Out* out, int64_t M, int64_t N,
+                                     int64_t stride) {
+  const int64_t row = int64_t{blockIdx.x} * kSquareRows,
+                column = int64_t{blockIdx.y} * kSquareColumns;
+  float sum = 0.f;
+  for (int i = lane(); i < kSquareRows * kSquareColumns; i += kWarp) {
+    const int64_t r = row + i / kSquareColumns, c = column + i % kSquareColumns;
+    const float value = r < M && c < N ? float(out[r * stride + c]) : 0.f;
+    sum += value * value;
+  }
+  sum = warp_sum(sum);
+  if (lane() == 0) squares[blockIdx.x * int64_t{gridDim.y} + blockIdx.y] = sum;
 }
 
 }  // namespace
@@ -79,7 +115,17 @@ void gemm(const Gemm& product, Stream& stream) {
     g.output.accumulate = false;
     g.output.residual = g.output.out;  // added before the one rounding
   }
-  if (takes_gemm_sm90(g)) return gemm_sm90(g, stream);
+  if (takes_gemm_sm90(g)) {
+    gemm_sm90(g, stream);
+    if (g.output.squares == nullptr) return;
+    return visit_float(g.output_dtype, [&]<typename Out>() {
+      launch(block_squares_kernel<Out>,
+             {.grid = {ceil_div(g.M, kSquareRows), ceil_div(g.N, kSquareColumns)},
+              .block = kWarp,
+              .stream = stream},
+             g.output.squares, static_cast<const Out*>(g.output.out), g.M, g.N, g.output.stride);
+    });
+  }
   const LaunchConfig config = {.grid = {ceil_div(g.M, kTile), ceil_div(g.N, kTile), g.batch},
                                .block = kThreads,
                                .shared = sizeof(Panels),

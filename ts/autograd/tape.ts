@@ -173,6 +173,11 @@ export function recordMany(
 
 /** The buffer that a leaf's gradient is added to, its own dtype; made, float32 zeros, on first use. */
 export function gradientBuffer(leaf: Tensor): Tensor {
+  leaf.squares?.lose();
+  return bufferOf(leaf);
+}
+
+function bufferOf(leaf: Tensor): Tensor {
   if (leaf.factors !== undefined)
     throw new SrpoError(
       "ERR_GRADIENT",
@@ -192,21 +197,26 @@ export function gradientBuffer(leaf: Tensor): Tensor {
  *
  * @param options.bfloat16 - whether the op adds to a bfloat16 buffer by itself: for weights so large that
  *   a float32 gradient beside it would count
+ * @param options.squares - whether the op leaves the squares of what the buffer then holds: `squares` says
+ *   where, if they are wanted
  */
 export function weightGradient(
   w: Tensor | null | undefined,
-  { bfloat16 = false }: { bfloat16?: boolean } = {},
+  { bfloat16 = false, squares = false }: { bfloat16?: boolean; squares?: boolean } = {},
 ): {
   into: Handle | null;
   result: Gradient;
+  squares: Handle | null;
 } {
-  if (w?.requiresGrad !== true) return { into: null, result: null };
+  if (w?.requiresGrad !== true) return { into: null, result: null, squares: null };
   if (w.producer === undefined) {
-    const buffer = gradientBuffer(w);
-    if (bfloat16 || buffer.dtype === "float32") return { into: buffer.handle, result: null };
+    const sums = squares ? w.squares?.handle : undefined;
+    const buffer = sums === undefined ? gradientBuffer(w) : bufferOf(w);
+    if (bfloat16 || buffer.dtype === "float32")
+      return { into: buffer.handle, result: null, squares: sums ?? null };
   }
   const fresh = native.tensorZeros(w.shape, "float32", w.device);
-  return { into: fresh, result: fresh };
+  return { into: fresh, result: fresh, squares: null };
 }
 
 /** The same memory under a second handle, for a backward that passes its gradient on. */

@@ -6,6 +6,7 @@ import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
 import { CodedMatrices } from "./coded_matrices.js";
+import { GradientSquares } from "./gradient_squares.js";
 import { sizeOf, type Parameter } from "./parameter.js";
 
 // Each parameter starts on a cache line, so that vector loads of one never straddle two.
@@ -33,6 +34,11 @@ export interface ParameterSetOptions {
    * until somebody takes it (`takeGradient`). Default false.
    */
   passingGradients?: boolean;
+  /**
+   * Whether products of weights' gradients leave the squares of what those then hold, so that the norm does not
+   * read them again. Nothing but backward may change the gradients then. Default false.
+   */
+  squares?: boolean;
   /** The flat buffers are filled up with zeros to a multiple of so many elements: equal parts for ranks. */
   multiple?: number;
   /** Which matrices of a frozen model are held in 8 bits; default none. */
@@ -73,6 +79,8 @@ export class ParameterSet {
   readonly weights: Tensor;
   /** Every gradient that is not `factored`, one dimension; undefined for a frozen model, and where they pass. */
   readonly gradients: Tensor | undefined;
+  /** What the norm of the gradients need not read; undefined without the option `squares`. */
+  readonly squares: GradientSquares | undefined;
   /** The matrices that are held in 8 bits instead; undefined where there are none. */
   readonly coded: CodedMatrices | undefined;
   /** Elements of all parameters, padding left out. */
@@ -97,6 +105,7 @@ export class ParameterSet {
       trainable = false,
       gradDtype = "float32",
       passingGradients = false,
+      squares = false,
       multiple = 1,
       coded,
       factored,
@@ -146,6 +155,11 @@ export class ParameterSet {
       trainable && !passingGradients
         ? release(labelled("gradients", () => zeros([withBuffer], { dtype: gradDtype, device })))
         : undefined;
+    const buffered = ranges.filter(({ parameter }) => !isFactored(parameter));
+    this.squares =
+      squares && this.gradients !== undefined
+        ? labelled("gradients", () => GradientSquares.create(buffered, device))
+        : undefined;
   }
 
   static create(parameters: readonly Parameter[], options: ParameterSetOptions = {}): ParameterSet {
@@ -177,15 +191,16 @@ export class ParameterSet {
   /** A parameter as a leaf of the tape; one that is held in 8 bits is made anew in the current scope. */
   get(name: string): Tensor {
     if (this.coded?.has(name) === true) return this.coded.matrix(name);
-    const { parameter, offset } = this.range(name);
-    return this.#leaf(name, offset, parameter.shape);
+    const range = this.range(name);
+    const [N = 1] = range.parameter.shape;
+    return this.#leaf(name, range, 0, N);
   }
 
   /** Rows [start, start + count) of a parameter as a leaf of their own, with their part of its gradient. */
   rows(name: string, start: number, count: number): Tensor {
     if (this.coded?.has(name) === true) return this.coded.rows(name, start, count);
-    const { parameter, offset, size } = this.range(name);
-    const [all = 0, ...rest] = parameter.shape;
+    const range = this.range(name);
+    const [all = 0] = range.parameter.shape;
     if (start < 0 || count < 1 || start + count > all)
       throw new SrpoError(
         "ERR_SHAPE",
@@ -196,21 +211,23 @@ export class ParameterSet {
         "ERR_GRADIENT",
         `parameters: ${name}: expected to be used whole, its gradient is kept as factors`,
       );
-    return this.#leaf(`${name}[${start}+${count}]`, offset + (start * size) / all, [
-      count,
-      ...rest,
-    ]);
+    return this.#leaf(`${name}[${start}+${count}]`, range, start, count);
   }
 
-  #leaf(key: string, offset: number, shape: readonly number[]): Tensor {
+  /** Rows [start, start + count) of a parameter. */
+  #leaf(key: string, range: ParameterRange, start: number, count: number): Tensor {
     const known = this.#views.get(key);
     if (known !== undefined) return known;
+    const [all = 1, ...rest] = range.parameter.shape;
+    const offset = range.offset + (start * range.size) / all;
+    const shape = [count, ...rest];
     const leaf = release(this.weights.viewOf(offset, shape));
     if (this.trainable) {
       leaf.requiresGrad = true;
       leaf.factors = this.#factorsOf(key);
       if (leaf.factors === undefined && this.gradients !== undefined)
         leaf.grad = release(this.gradients.viewOf(offset, shape));
+      leaf.squares = this.squares?.sinkOf(range, start, count);
     }
     this.#views.set(key, leaf);
     this.#offsets.set(leaf, offset);
@@ -238,6 +255,7 @@ export class ParameterSet {
 
   zeroGradients(): void {
     this.gradients?.zero();
+    this.squares?.reset();
     for (const { factors } of this.factored) factors.clear();
   }
 
@@ -252,5 +270,6 @@ export class ParameterSet {
     this.weights.dispose();
     this.coded?.dispose();
     this.gradients?.dispose();
+    this.squares?.dispose();
   }
 }

@@ -13,11 +13,20 @@ import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
 export function gradNorm(parameters: FlatParameters): Tensor {
   const gradients = gradientsOf(parameters, "gradNorm");
   const { factored = [], weights } = parameters;
-  if (factored.length === 0) return globalNorm(gradients);
+  if (factored.length === 0) return denseNorm(parameters, gradients);
   return tidy(() => {
     const norms = factoredNorms(factored, weights);
-    const dense = gradients.size > 0 ? [globalNorm(gradients)] : [];
+    const dense = gradients.size > 0 ? [denseNorm(parameters, gradients)] : [];
     return globalNorm(concat([...dense, ...norms], 0));
+  });
+}
+
+/** The norm of what has a buffer, of which nothing is read whose squares are known. */
+function denseNorm({ squares }: FlatParameters, gradients: Tensor): Tensor {
+  if (squares === undefined) return globalNorm(gradients);
+  return globalNorm(gradients, {
+    squares: squares.sums,
+    ranges: squares.unknown(gradients.size),
   });
 }
 
@@ -45,5 +54,6 @@ export function clipGradNorm(parameters: FlatParameters, maxNorm: number): Tenso
     );
   const norm = globalNorm(gradients);
   clip(gradients, norm, maxNorm);
+  parameters.squares?.loseAll();
   return norm;
 }

@@ -1,4 +1,5 @@
 import { SrpoError } from "../native/error.js";
+import type { GradientSquares } from "../nn/gradient_squares.js";
 import type { FactoredWeights } from "./factored.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -13,6 +14,8 @@ export interface FlatParameters {
   readonly gradients: Tensor | undefined;
   /** What lies behind the last of `gradients`, matrix by matrix; default nothing. */
   readonly factored?: readonly FactoredWeights[];
+  /** What the norm need not read of `gradients`, to which backward alone adds then; default nothing. */
+  readonly squares?: GradientSquares | undefined;
   /** Of a shard: the place of its first element among all; default 0. What is drawn follows it. */
   readonly first?: number;
 }

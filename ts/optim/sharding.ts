@@ -72,7 +72,7 @@ export class Sharding {
     readonly communicator: Communicator,
   ) {
     const { rank, size } = communicator;
-    const { weights } = parameters;
+    const { weights, factored, squares } = parameters;
     const passing = parameters.trainable && parameters.gradients === undefined;
     const gradients = passing ? undefined : gradientsOf(parameters, "Sharding");
     this.onLeafDone = passing ? (leaf) => this.#take(leaf) : undefined;
@@ -80,7 +80,7 @@ export class Sharding {
     const first = rank * count;
     this.shard =
       size === 1 && gradients !== undefined
-        ? { weights, gradients, factored: parameters.factored, first, count }
+        ? { weights, gradients, factored, squares, first, count }
         : {
             weights: release(weights.viewOf(first, [count])),
             first,

@@ -67,8 +67,9 @@ export function updateBytes(layout: Layout, count: number): number {
   const { weightBytes, ranks, sharding } = layout;
   const kept = weightBytes + masterBytes[layout.master] + momentBytes[layout.moments];
   const gradient = gradientBytes[layout.gradients];
-  // Read and written; the gradient read by the norm and by the update, and written over with zeros.
-  const each = 2 * kept + 3 * gradient;
+  // Read and written; the gradient read by the update and written over with zeros. Of several ranks the norm reads
+  // it too; of one it knows the squares from the products, but for biases and the like.
+  const each = 2 * kept + (ranks === 1 ? 2 : 3) * gradient;
   return (each * count) / (sharding === "none" ? 1 : ranks);
 }
 

@@ -13,6 +13,14 @@ export interface GradientSink {
   add(dy: Handle, x: Handle): void;
 }
 
+/** Takes the squares of what a matrix's gradient holds from the products that add to it. */
+export interface SquareSink {
+  /** Where the next product leaves them (`linearBackward`); undefined once something else has added to it. */
+  readonly handle: Handle | undefined;
+  /** Something else adds to the gradient. */
+  lose(): void;
+}
+
 /**
  * A dense, row-major tensor on a device. Its memory belongs to the innermost `tensorScope` that was
  * open when it was made; outside any scope, to `dispose` or the garbage collector.
@@ -25,6 +33,8 @@ export class Tensor {
   grad: Tensor | undefined;
   /** Of a leaf with requiresGrad that has no `grad`: what takes its gradient, from `linear` alone. */
   factors: GradientSink | undefined;
+  /** Of a leaf whose `grad` is a matrix: what keeps the squares of what that holds, if anything does. */
+  squares: SquareSink | undefined;
   /** The recorded op that made it, and which of its outputs this is. */
   producer: Producer | undefined;
   outputIndex = 0;

@@ -200,6 +200,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
           trainable: true,
           multiple,
           passingGradients: config.zero === 2 && ranks > 1,
+          squares: ranks === 1,
           ...gradientOptions(config),
         }),
         ...(config.baseDtype === "fp8" && { coded: isBlockMatrix }),

@@ -21,6 +21,7 @@
 #include "cpp/cpu/gemm/linear_kernels.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/cpu/reduce.h"
 #include "cpp/cpu/visit.h"
 #include "cpp/ops/gemm/linear_products.h"
 
@@ -74,6 +75,26 @@ void backward_rows(const LinearBackward& op) {
   }
 }
 
+/// Of dw's blocks, in another pass: a block is no tile of the product's.
+void block_squares(const LinearBackward& op) {
+  const int64_t N = op.dw.dim(0), K = op.dw.dim(1);
+  const int64_t rows = op.squares.dim(0), columns = op.squares.dim(1);
+  visit_bits(op.dw.dtype, [&]<typename T>() {
+    const auto& squares_of = reduce_kernels<T>().squares;
+    parallel_blocks(rows, [&](int64_t block) {
+      const int64_t first = block * kSquareRows, end = std::min(N, first + kSquareRows);
+      for (int64_t j = 0; j < columns; ++j) {
+        const int64_t column = j * kSquareColumns;
+        const int64_t width = std::min<int64_t>(kSquareColumns, K - column);
+        double sum = 0;
+        for (int64_t i = first; i < end; ++i)
+          sum += squares_of(op.dw.data<T>() + i * K + column, width);
+        op.squares.data<float>()[block * columns + j] = static_cast<float>(sum);
+      }
+    });
+  });
+}
+
 }  // namespace
 
 void linear_forward(const LinearForward& op, Stream&) {
@@ -85,6 +106,7 @@ void linear_backward(const LinearBackward& op, Stream&) {
     visit_bits(op.x.dtype, [&]<typename T>() { backward_rows<T>(op); });
   if (op.dx) gemm(input_gradient_product(op));
   if (op.dw) gemm(weight_gradient_product(op));
+  if (op.squares) block_squares(op);
 }
 
 }  // namespace srpo::cpu

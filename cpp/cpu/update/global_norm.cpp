@@ -11,12 +11,34 @@
 
 namespace srpo::cpu {
 
+namespace {
+
+template <typename T>
+double squares_of(const T* grad, int64_t n) {
+  return sum_of_blocks(n, [&](int64_t begin, int64_t count) {
+    return reduce_kernels<T>().squares(grad + begin, count);
+  });
+}
+
+/// Those that are known, and those of the ranges.
+template <typename T>
+double known_squares(const GlobalNorm& op) {
+  const float* known = op.squares.data<float>();
+  double squares = sum_of_blocks(op.squares.numel(), [&](int64_t begin, int64_t count) {
+    return reduce_kernels<float>().sum(known + begin, count);
+  });
+  for (size_t i = 0; i < op.ranges.size(); i += 2)
+    squares += squares_of(op.grad.data<T>() + op.ranges[i], op.ranges[i + 1]);
+  return squares;
+}
+
+}  // namespace
+
 void global_norm(const GlobalNorm& op, Stream&) {
   visit_bits(op.grad.dtype, [&]<typename T>() {
-    const T* grad = op.grad.data<T>();
-    const double squares = sum_of_blocks(op.grad.numel(), [&](int64_t begin, int64_t count) {
-      return reduce_kernels<T>().squares(grad + begin, count);
-    });
+    double squares = op.squares ? known_squares<T>(op) : 0;
+    const bool trusted = squares > kLeastTrusted && squares < kMostTrusted;  // nor is it NaN
+    if (!trusted) squares = squares_of(op.grad.data<T>(), op.grad.numel());
     *op.norm.data<float>() = static_cast<float>(std::sqrt(squares));
   });
 }

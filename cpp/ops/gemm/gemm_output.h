@@ -6,6 +6,9 @@
 
 namespace srpo {
 
+/// The blocks of a matrix of which the squares of what it holds are summed up.
+constexpr int kSquareRows = 16, kSquareColumns = 64;
+
 /// What becomes of a matrix product's sums, all in float until the last rounding:
 ///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y
 /// or out += sums, or out = sums * activation'(derivative_of).
@@ -15,7 +18,9 @@ struct GemmOutput {
   void* out = nullptr;
   int64_t stride = 0;
   int64_t batch_stride = 0;
-  bool accumulate = false;     // adds to out, and does nothing else
+  bool accumulate = false;  // adds to out, and does nothing else but the squares
+  float* squares =
+      nullptr;  // [ceil(M / kSquareRows), ceil(N / kSquareColumns)], of what out then has
   const void* bias = nullptr;  // [N]
   ActivationKind activation = ActivationKind::kNone;
   void* pre = nullptr;  // out: what the activation was given

@@ -1,6 +1,7 @@
 #include "cpp/ops/gemm/linear.h"
 
 #include "cpp/core/check.h"
+#include "cpp/ops/gemm/gemm_output.h"
 #include "cpp/ops/op_table.h"
 
 namespace srpo {
@@ -64,6 +65,12 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
   else if (op.dw)
     require_float32_like(kOp, "dw", op.dw, op.w);
   if (op.db) require_float32(kOp, "db", op.db, {N}, op.x);
+  if (op.squares) {
+    if (!op.dw) refuse("ERR_TYPE", kOp, "dw", "what squares are of", "nothing");
+    const auto blocks = [](int64_t n, int64_t each) { return (n + each - 1) / each; };
+    require_float32(kOp, "squares", op.squares,
+                    {blocks(N, kSquareRows), blocks(op.x.dim(-1), kSquareColumns)}, op.x);
+  }
   if (op.gate) require_gate(kOp, op.gate, M, N, op.x);
   if (op.dgate && !op.gate) refuse("ERR_TYPE", kOp, "gate", "the gate of forward", "nothing");
   if (op.pre) {

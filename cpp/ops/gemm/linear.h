@@ -19,19 +19,21 @@ struct LinearForward {
 };
 
 /// dx, dgate and dpre are written; dw and db are added to, in float, with one rounding at the end where dw
-/// is bfloat16. What is not given is not computed. With input_pre, of which x is the activation, dx is the
+/// is bfloat16; squares is written: of each block of 16 rows and 64 columns of dw, the sum of the squares of
+/// what it then holds. What is not given is not computed. With input_pre, of which x is the activation, dx is the
 /// gradient of input_pre.
 struct LinearBackward {
-  TensorView dx;     // [M.., K]            out
-  TensorView dw;     // [N, K]       float, or with x bfloat16 too  in and out
-  TensorView db;     // [N]          float  in and out
-  TensorView dgate;  // [S, N]              out
-  TensorView dpre;   // [M.., N]            scratch, given if there is an activation or a gate
-  TensorView dy;     // [M.., N]
-  TensorView x;      // [M.., K]
-  TensorView w;      // [N, K]
-  TensorView pre;    // [M.., N]            given if there is an activation, or dgate is wanted
-  TensorView gate;   // [S, N]              or not given
+  TensorView dx;       // [M.., K]            out
+  TensorView dw;       // [N, K]       float, or with x bfloat16 too  in and out
+  TensorView db;       // [N]          float  in and out
+  TensorView squares;  // [ceil(N / 16), ceil(K / 64)]  float  out, or not given
+  TensorView dgate;    // [S, N]              out
+  TensorView dpre;     // [M.., N]            scratch, given if there is an activation or a gate
+  TensorView dy;       // [M.., N]
+  TensorView x;        // [M.., K]
+  TensorView w;        // [N, K]
+  TensorView pre;      // [M.., N]            given if there is an activation, or dgate is wanted
+  TensorView gate;     // [S, N]              or not given
   ActivationKind activation;
   TensorView input_pre;  // [M.., K]        or not given
   ActivationKind input_activation;

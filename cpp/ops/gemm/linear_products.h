@@ -65,7 +65,10 @@ inline Gemm weight_gradient_product(const LinearBackward& op) {
       .output_dtype = op.dw.dtype,
       .a = {.data = gradient_of_pre(op), .row_stride = 1, .column_stride = N},
       .b = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
-      .output = {.out = op.dw.pointer, .stride = K, .accumulate = true},
+      .output = {.out = op.dw.pointer,
+                 .stride = K,
+                 .accumulate = true,
+                 .squares = static_cast<float*>(op.squares.pointer)},
   };
 }
 

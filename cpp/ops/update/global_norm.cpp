@@ -9,6 +9,20 @@ void global_norm(const GlobalNorm& op, Stream& stream) {
   constexpr auto kOp = "globalNorm";
   require_float(kOp, "grad", op.grad);
   require_not_empty(kOp, "grad", op.grad);
+  if (op.squares) {
+    require_not_empty(kOp, "squares", op.squares);
+    require_dtype(kOp, "squares", op.squares, DType::kFloat32);
+    require_same_device(kOp, "squares", op.squares, op.grad);
+  }
+  require_range(kOp, "ranges", op.ranges.size() % 2 == 0, "a begin and a count of each",
+                std::to_string(op.ranges.size()) + " numbers");
+  const int64_t n = op.grad.numel();
+  for (size_t i = 0; i < op.ranges.size(); i += 2) {
+    const int64_t begin = op.ranges[i], count = op.ranges[i + 1];
+    require_range(kOp, "ranges", begin >= 0 && count > 0 && count <= n && begin <= n - count,
+                  "ranges within " + std::to_string(n) + " elements",
+                  std::to_string(count) + " from " + std::to_string(begin));
+  }
   dispatch(kOp, &OpTable::global_norm, op, stream);
 }
 

@@ -1,9 +1,10 @@
+import assert from "node:assert/strict";
 import { equal } from "uvu/assert";
 import { backward } from "../../../ts/autograd/backward.js";
 import { noGrad } from "../../../ts/autograd/tape.js";
 import { linear, slice, type Activation, type LinearOptions } from "../../../ts/ops/index.js";
 import type { Device } from "../../../ts/tensor/device.js";
-import type { Tensor } from "../../../ts/tensor/tensor.js";
+import { zeros, type Tensor } from "../../../ts/tensor/tensor.js";
 import {
   assertRelative,
   assertSameBitsForThreads,
@@ -159,15 +160,50 @@ forEachDevice("linear", (test, device) => {
     if (w.grad !== undefined || b.grad !== undefined) throw new Error("a frozen weight has one");
   });
 
+  test("the squares of blocks are those of what the buffer then holds", async () => {
+    const [rows, columns] = [16, 64];
+    for (const [dtype, into] of [
+      ["float32", "float32"],
+      ["bfloat16", "float32"],
+      ["bfloat16", "bfloat16"],
+    ] as const)
+      for (const [M, N, K] of [
+        [5, 7, 3],
+        [19, 137, 70],
+        [40, 136, 200],
+        [33, 328, 264],
+      ] as const) {
+        const blocks = [Math.ceil(N / rows), Math.ceil(K / columns)] as const;
+        const squares = randn(blocks, { device, seed: 9 }); // written over
+        const dw = randn([N, K], { dtype: into, device, seed: 8 });
+        const w = leaf(randn([N, K], { dtype, device, seed: 1 }));
+        w.grad = dw;
+        w.squares = { handle: squares.handle, lose: () => assert.fail("another op adds") };
+        for (const seed of [2, 3]) {
+          const x = randn([M, K], { dtype, device, seed });
+          backward(linear(x, w), randn([M, N], { dtype, device, seed: seed + 10 }));
+        }
+        const [held] = await toFloat64(dw);
+        const sums = new Float64Array(blocks[0] * blocks[1]);
+        held.forEach((v, i) => {
+          const block = Math.floor(i / K / rows) * blocks[1] + Math.floor((i % K) / columns);
+          sums[block]! += v * v;
+        });
+        await assertRelative(squares, sums, 5e-7, `${dtype}, ${into} [${M}, ${N}, ${K}]`);
+      }
+  });
+
   test("same bits for any number of threads", async () => {
     for (const dtype of ["float32", "bfloat16"] as const)
       await assertSameBitsForThreads(() => {
         const all = inputs([2, 163, 203, 301], { dtype, device });
         const leaves = Object.values(all).map(leaf) as [Tensor, Tensor, Tensor, Tensor, Tensor];
         const [x, w, b, residual, gate] = leaves;
+        const squares = zeros([13, 5], { device });
+        w.squares = { handle: squares.handle, lose: () => {} };
         const y = linear(x, w, b, { act: "gelu-erf", residual, gate });
         backward(y, randn(y.shape, { dtype, device, seed: 8 }));
-        return [y, ...leaves.map((t) => t.grad!)];
+        return [y, squares, ...leaves.map((t) => t.grad!)];
       });
   });
 
@@ -184,6 +220,20 @@ forEachDevice("linear", (test, device) => {
         );
         equal(part, whole, dtype);
       }
+  });
+
+  test("squares that do not fit are named", () => {
+    const { x, w } = inputs([1, 3, 20, 70], { device });
+    const dy = randn([1, 3, 20], { device });
+    for (const [shape, dtype, code, message] of [
+      [[2, 1], "float32", "ERR_SHAPE", "expected [2, 2], got [2, 1]"],
+      [[2, 2], "bfloat16", "ERR_DTYPE", "expected float32, got bfloat16"],
+    ] as const) {
+      const of = leaf(w);
+      const squares = zeros(shape, { dtype, device });
+      of.squares = { handle: squares.handle, lose: () => {} };
+      refuses(() => backward(linear(x, of), dy), code, `linear backward: squares: ${message}`);
+    }
   });
 
   test("what does not fit is named", () => {

@@ -25,6 +25,7 @@ export interface GemmRows {
     wantsDgate: boolean,
     inputPre: Handle | null,
     inputAct: string,
+    squares?: Handle | null,
   ): [dx: Handle | null, dgate: Handle | null];
   matmulForward(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
 }

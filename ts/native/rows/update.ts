@@ -2,7 +2,7 @@ import type { Handle } from "../handle.js";
 
 /** What cpp/binding/update.cpp registers. */
 export interface UpdateRows {
-  globalNorm(grad: Handle): Handle;
+  globalNorm(grad: Handle, squares?: Handle | null, ranges?: readonly number[]): Handle;
   factoredNorm(dy: Handle, x: Handle): Handle;
   countNonFinite(counter: Handle, norm: Handle): void;
   clip(grad: Handle, norm: Handle, maxNorm: number): void;

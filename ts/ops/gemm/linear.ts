@@ -44,9 +44,7 @@ export function linear(
     const factors = act === "none" && gate === null ? w.factors : undefined;
     factors?.add(dy, x.handle);
     const dw =
-      factors === undefined
-        ? weightGradient(w, { bfloat16: x.dtype === "bfloat16" })
-        : { into: null, result: null };
+      factors === undefined ? productGradient(w, x) : { into: null, result: null, squares: null };
     const db = weightGradient(b);
     const wantsDgate = gate?.requiresGrad === true;
     const [dx, dgate] = native.linearBackward(
@@ -62,8 +60,14 @@ export function linear(
       wantsDgate,
       null,
       "none",
+      dw.squares,
     );
     const dresidual = residual?.requiresGrad === true ? alias(dy) : null;
     return [dx, dw.result, db.result, dresidual, dgate];
   });
+}
+
+/** Where the product of a weight's gradient with x goes: a bfloat16 buffer is added to as it is. */
+export function productGradient(w: Tensor, x: Tensor): ReturnType<typeof weightGradient> {
+  return weightGradient(w, { bfloat16: x.dtype === "bfloat16", squares: true });
 }

@@ -1,7 +1,7 @@
 import { alias, needsGradient, record, weightGradient } from "../../autograd/tape.js";
 import { native } from "../../native/binding.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import type { LinearOptions } from "./linear.js";
+import { productGradient, type LinearOptions } from "./linear.js";
 
 export interface MlpOptions extends Omit<LinearOptions, "act"> {
   /** Between the two layers. */
@@ -50,7 +50,7 @@ export function mlp(
     needsGradient(gate),
   );
   return record("mlp", [x, w1, b1, w2, b2, residual, gate], y, (dy) => {
-    const [dw2, db2] = [weightGradient(w2, ownDType(x)), weightGradient(b2)];
+    const [dw2, db2] = [productGradient(w2, x), weightGradient(b2)];
     const beneath = x.requiresGrad || w1.requiresGrad || b1?.requiresGrad === true;
     const [dpre, dgate] = native.linearBackward(
       dy,
@@ -65,8 +65,9 @@ export function mlp(
       gate?.requiresGrad === true,
       beneath ? pre : null,
       beneath ? act : "none",
+      dw2.squares,
     );
-    const [dw1, db1] = [weightGradient(w1, ownDType(x)), weightGradient(b1)];
+    const [dw1, db1] = [productGradient(w1, x), weightGradient(b1)];
     let dx = null;
     if (dpre !== null) {
       [dx] = native.linearBackward(
@@ -82,6 +83,7 @@ export function mlp(
         false,
         null,
         "none",
+        dw1.squares,
       );
       native.tensorDispose(dpre);
     }
@@ -89,6 +91,3 @@ export function mlp(
     return [dx, dw1.result, db1.result, dw2.result, db2.result, dresidual, dgate];
   });
 }
-
-/** A bfloat16 buffer of a weight's gradient is added to as it is. */
-const ownDType = (x: Tensor) => ({ bfloat16: x.dtype === "bfloat16" });

@@ -1,0 +1,33 @@
+// A run of one rank knows the norm of its gradients from the products that made them.
+import assert from "node:assert/strict";
+import { initMicro } from "../../ts/micro/init.js";
+import { globalNorm } from "../../ts/ops/index.js";
+import { trainConfig } from "../../ts/train/config.js";
+import { Trainer } from "../../ts/train/trainer.js";
+import { at } from "../support/cli.js";
+import { forEachDevice } from "../support/index.js";
+
+forEachDevice("squares of gradients in training", (test, device) => {
+  if (device !== "cpu") return;
+  for (const [precision, gradDtype] of [
+    ["f32", "float32"],
+    ["bf16", "float32"],
+    ["bf16", "bfloat16"],
+  ] as const)
+    test(`${precision}, gradients ${gradDtype}: an update reads a small part of them for the norm`, async () => {
+      const model = at(`micro-${precision}-${gradDtype}`);
+      await initMicro(model, { seed: 0n, dtype: "float32", texts: ["a red fox in the snow"] });
+      const values = { preset: "micro", model, precision, gradDtype, batch: 4, microBatch: 2 };
+      const trainer = await Trainer.create(trainConfig([{ name: "test", values }]));
+      const { gradients, squares } = trainer.setup.trained;
+      for (const step of [1, 2]) {
+        const { gradNorm } = await trainer.update(step);
+        const exact = await globalNorm(gradients!).item();
+        assert.ok(Math.abs(gradNorm! / exact - 1) < 2e-7, `${gradNorm}, read ${exact}`);
+        const unknown = squares!.unknown(gradients!.size).filter((_, i) => i % 2 === 1);
+        const read = unknown.reduce((sum, count) => sum + count, 0);
+        assert.ok(read < 0.05 * gradients!.size, `reads ${read} of ${gradients!.size}`);
+      }
+      trainer.dispose();
+    });
+});
