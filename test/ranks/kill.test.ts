@@ -69,7 +69,18 @@ async function killOne(
 
 test(`${kills} kills of one of ${ranks} ranks and as many resumes are the run that nobody killed`, async () => {
   await microFolder();
-  const options = ["--steps", `${steps}`, "--save-every", "1", "--keep", "2", "--ema", "0.9"];
+  const options = [
+    "--steps",
+    `${steps}`,
+    "--save-every",
+    "1",
+    "--keep",
+    "2",
+    "--ema",
+    "0.9",
+    "--zero",
+    "2",
+  ];
   await succeedOn(ranks, rankTraining("whole", ...options), wholeMs);
   const first = rankTraining("killed", ...options);
   const again = ["train", "--resume", at("killed")];

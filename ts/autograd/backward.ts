@@ -4,8 +4,13 @@ import { rangeAgain } from "../native/ranges.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { leavesOf, alias, gradientBuffer, noGrad, tellWatcher, type TapeNode } from "./tape.js";
 
-/** Told of each leaf when its gradient is whole: nothing of this backward adds to it any more. */
-export type LeafDone = (leaf: Tensor) => void;
+/** Follows the leaves through a backward. */
+export interface LeafWatch {
+  /** Those that it may add to, before it does. */
+  begin(leaves: readonly Tensor[]): void;
+  /** One whose gradient is whole, if there is any: nothing of this backward adds to it any more. */
+  done(leaf: Tensor): void;
+}
 
 /** The leaves by the last node, in the order of backward, that adds to them. */
 function lastUses(nodes: readonly TapeNode[]): Map<TapeNode, Tensor[]> {
@@ -37,7 +42,7 @@ export function gradients(
   outputs: readonly Tensor[],
   cotangents: readonly (Handle | undefined)[],
   wanted: readonly Tensor[] = [],
-  onLeafDone?: LeafDone,
+  watch?: LeafWatch,
 ): (Handle | null)[] {
   const stop = new Set(wanted);
   const ofNode = new Map<TapeNode, (Handle | undefined)[]>();
@@ -97,10 +102,11 @@ export function gradients(
       for (const dy of dys) if (dy !== undefined && mine.delete(dy)) native.tensorDispose(dy);
     };
     const nodes = nodesAbove(outputs, stop);
-    const done = onLeafDone === undefined ? undefined : lastUses(nodes);
+    const last = watch === undefined ? undefined : lastUses(nodes);
+    if (last !== undefined) watch!.begin([...last.values()].flat());
     for (const node of nodes) {
       propagate(node);
-      for (const leaf of done?.get(node) ?? []) onLeafDone!(leaf);
+      for (const leaf of last?.get(node) ?? []) watch!.done(leaf);
     }
   });
   return wanted.map((t) => {
@@ -114,11 +120,11 @@ export function gradients(
  *
  * @param loss - a tensor of one element, or with `cotangent` any tensor
  * @param cotangent - shape and dtype of `loss`; default 1
- * @param onLeafDone - may take a leaf's gradient away, to begin a new one
+ * @param watch - may take a leaf's gradient away once it is done, to begin a new one
  * @throws SrpoError ERR_SHAPE for a loss of several elements without a cotangent; ERR_GRADIENT if
  *   nothing the loss depends on needs a gradient
  */
-export function backward(loss: Tensor, cotangent?: Tensor, onLeafDone?: LeafDone): void {
+export function backward(loss: Tensor, cotangent?: Tensor, watch?: LeafWatch): void {
   if (!loss.requiresGrad)
     throw new SrpoError(
       "ERR_GRADIENT",
@@ -135,5 +141,5 @@ export function backward(loss: Tensor, cotangent?: Tensor, onLeafDone?: LeafDone
       native.tensorFrom(new Float32Array([1]), loss.shape, "float32", loss.device),
       loss.dtype,
     );
-  gradients([loss], [one], [], onLeafDone);
+  gradients([loss], [one], [], watch);
 }

@@ -171,7 +171,7 @@ export function recordMany(
   return recordNode(name, inputs, outputs, backward, options);
 }
 
-/** The buffer that a leaf's gradient is added to, its own dtype; made, float32 zeros, on first use. */
+/** The buffer that a leaf's gradient is added to, its own dtype; made on first use, float32 zeros if the leaf makes none. */
 export function gradientBuffer(leaf: Tensor): Tensor {
   leaf.squares?.lose();
   return bufferOf(leaf);
@@ -183,6 +183,7 @@ function bufferOf(leaf: Tensor): Tensor {
       "ERR_GRADIENT",
       `backward: expected only linear, without activation and gate, on a weight whose gradient is kept as factors, got another op on [${leaf.shape.join(", ")}]`,
     );
+  leaf.grad ??= leaf.gradientFrom?.();
   if (leaf.grad === undefined) {
     leaf.grad = new Tensor(native.tensorZeros(leaf.shape, "float32", leaf.device));
     native.scopeRelease([leaf.grad.handle]);

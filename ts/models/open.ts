@@ -77,19 +77,19 @@ export function openFlux(
  * masters of what the file holds. Nothing to do for a file in 16 bits, whose values the weights hold.
  *
  * @param remainder - [n, 2], uint8: the optimizer's
- * @param range - what of the flat parameters the remainder is of; default all
+ * @param ranges - what of the flat parameters the remainder is of, in order; default all
  */
 export async function openFluxMasters(
   place: string,
   { config, parameters }: Flux,
   remainder: Tensor,
-  range?: MasterRange,
+  ranges?: readonly MasterRange[],
 ): Promise<void> {
   using store = openTensors(place);
   const exact = [...store.names()].every((name) => fileDTypeBytes[store.info(name).dtype] <= 2);
   if (exact) return;
   const names = fluxNamesIn(config, store.names());
-  await loadMasters(parameters, remainder, names, store, range);
+  await loadMasters(parameters, remainder, names, store, ranges);
 }
 
 /** An autoencoder (`<checkpoint>/vae`, `ae.safetensors`, ...), or one part of it; see `openFlux`. */

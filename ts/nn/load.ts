@@ -123,7 +123,7 @@ export async function loadParameters(
   }
 }
 
-/** Elements [first, first + count) of flat parameters. */
+/** Elements [first, first + count) of flat parameters, in the memory of their bfloat16 weights. */
 export interface MasterRange {
   readonly first: number;
   readonly count: number;
@@ -151,8 +151,8 @@ async function loadCoded(
  * Fills bfloat16 parameters and the 16 bits beside each that make the source's float32 values whole: what
  * is trained starts from the file's numbers, not from their roundings.
  *
- * @param remainder - [n, 2], uint8: the optimizer's, of the range
- * @param range - that is filled; default all
+ * @param remainder - [n, 2], uint8: the optimizer's, of the ranges, one after the other
+ * @param ranges - that are filled, in order; default all
  * @throws SrpoError as `loadParameters`
  */
 export async function loadMasters(
@@ -160,25 +160,34 @@ export async function loadMasters(
   remainder: Tensor,
   map: NamesMap,
   source: TensorSource,
-  { first, count }: MasterRange = { first: 0, count: set.weights.size },
+  ranges: readonly MasterRange[] = [{ first: 0, count: set.weights.size }],
 ): Promise<void> {
   refuseProblems(map, source);
-  const { device } = set;
+  const { device, weights } = set;
+  let at = 0;
+  const placed = ranges.map(({ first, count }) => {
+    at += count;
+    return { first, end: first + count, at: at - count };
+  });
   for (const tensor of map.tensors) {
     const start = set.range(tensor.name).offset + tensor.offset;
     for (const { from, size, ...how } of partsOf(tensor)) {
-      const begin = Math.max(start + from, first);
-      const length = Math.min(start + from + size, first + count) - begin;
-      if (length <= 0) continue;
+      const [read, end] = [start + from, start + from + size];
+      const wanted = placed.filter((range) => range.first < end && read < range.end);
+      if (wanted.length === 0) continue;
       using scope = tensorScope();
       void scope;
       const master = empty([size], { dtype: "float32", device });
       await source.readInto(tensor.disk, master, how);
-      splitMaster(
-        master.viewOf(begin - start - from, [length]),
-        set.weights.viewOf(begin, [length]),
-        remainder.viewOf(2 * (begin - first), [length, 2]),
-      );
+      for (const range of wanted) {
+        const begin = Math.max(read, range.first);
+        const length = Math.min(end, range.end) - begin;
+        splitMaster(
+          master.viewOf(begin - read, [length]),
+          weights.viewOf(begin, [length]),
+          remainder.viewOf(2 * (range.at + begin - range.first), [length, 2]),
+        );
+      }
     }
   }
 }

@@ -5,6 +5,7 @@ import { labelled, type Device } from "../tensor/device.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
+import { Arrivals, type Arriving } from "./arrivals.js";
 import { CodedMatrices } from "./coded_matrices.js";
 import { GradientSquares } from "./gradient_squares.js";
 import { sizeOf, type Parameter } from "./parameter.js";
@@ -30,8 +31,8 @@ export interface ParameterSetOptions {
    */
   factored?: ((parameter: Parameter) => boolean) | undefined;
   /**
-   * Without a flat buffer: a leaf's gradient, float32, is made when backward first adds to it, and is there
-   * until somebody takes it (`takeGradient`). Default false.
+   * Without a flat buffer: a leaf's gradient is there from when backward first adds to it, where
+   * `gradientMemory` has room for it, to `forgetGradient`. Default false.
    */
   passingGradients?: boolean;
   /**
@@ -59,6 +60,19 @@ export interface ParameterRange {
   readonly size: number;
 }
 
+/** Where a leaf lies in the flat buffers, in elements: a parameter, or rows of it. */
+export interface LeafPlace {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Where gradients that pass lie for a while. */
+export interface GradientMemory {
+  /** A view for elements from `offset` on of a parameter, zeros where nothing was added yet; of no scope. */
+  gradientAt(range: ParameterRange, offset: number, shape: readonly number[]): Tensor;
+}
+
 /** One whose gradient is kept as factors, behind those that have a buffer. */
 export interface FactoredRange extends ParameterRange {
   readonly factors: GradientFactors;
@@ -75,9 +89,12 @@ export class ParameterSet {
   readonly ranges: readonly ParameterRange[];
   /** Those of them whose gradients are kept as factors. */
   readonly factored: readonly FactoredRange[];
-  /** Every weight that is not `coded`, one dimension. */
-  readonly weights: Tensor;
-  /** Every gradient that is not `factored`, one dimension; undefined for a frozen model, and where they pass. */
+  /** `weights`, with those in it that are still to arrive. */
+  readonly buffer: Tensor;
+  /**
+   * Every gradient that is not `factored`, one dimension, filled up to `multiple`; undefined for a frozen model, and
+   * where they pass.
+   */
   readonly gradients: Tensor | undefined;
   /** What the norm of the gradients need not read; undefined without the option `squares`. */
   readonly squares: GradientSquares | undefined;
@@ -90,12 +107,17 @@ export class ParameterSet {
 
   /** Whether the weights take gradients. */
   readonly trainable: boolean;
+  /** Of the gradients. */
+  readonly gradDtype: "float32" | "bfloat16";
+  /** Of gradients that pass. */
+  gradientMemory: GradientMemory | undefined;
   /** Of the linear layers that have these weights. */
   adapter: LinearAdapter | undefined;
 
   readonly #byName = new Map<string, ParameterRange>();
   readonly #views = new Map<string, Tensor>();
-  readonly #offsets = new Map<Tensor, number>();
+  readonly #places = new Map<Tensor, LeafPlace>();
+  readonly #arrivals = new Arrivals();
 
   private constructor(
     parameters: readonly Parameter[],
@@ -139,7 +161,7 @@ export class ParameterSet {
     this.count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.length = end;
     const padded = Math.ceil(end / multiple) * multiple;
-    this.weights = release(labelled("weights", () => zeros([padded], { dtype, device })));
+    this.buffer = release(labelled("weights", () => zeros([padded], { dtype, device })));
     this.coded =
       matrices.length > 0
         ? labelled("weights", () => new CodedMatrices(matrices, dtype, device))
@@ -149,8 +171,9 @@ export class ParameterSet {
         "ERR_CONFIG",
         "gradDtype: expected float32 with float32 weights, got bfloat16",
       );
-    const withBuffer = this.factored.length > 0 ? dense : padded;
+    const withBuffer = this.factored.length > 0 ? Math.ceil(dense / multiple) * multiple : padded;
     this.trainable = trainable;
+    this.gradDtype = gradDtype;
     this.gradients =
       trainable && !passingGradients
         ? release(labelled("gradients", () => zeros([withBuffer], { dtype: gradDtype, device })))
@@ -216,37 +239,54 @@ export class ParameterSet {
 
   /** Rows [start, start + count) of a parameter. */
   #leaf(key: string, range: ParameterRange, start: number, count: number): Tensor {
-    const known = this.#views.get(key);
-    if (known !== undefined) return known;
     const [all = 1, ...rest] = range.parameter.shape;
     const offset = range.offset + (start * range.size) / all;
     const shape = [count, ...rest];
-    const leaf = release(this.weights.viewOf(offset, shape));
+    const size = sizeOf(shape);
+    this.#arrivals.wait(offset, size);
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    const leaf = release(this.buffer.viewOf(offset, shape));
     if (this.trainable) {
       leaf.requiresGrad = true;
       leaf.factors = this.#factorsOf(key);
       if (leaf.factors === undefined && this.gradients !== undefined)
         leaf.grad = release(this.gradients.viewOf(offset, shape));
+      else if (leaf.factors === undefined)
+        leaf.gradientFrom = () => this.gradientMemory?.gradientAt(range, offset, shape);
       leaf.squares = this.squares?.sinkOf(range, start, count);
     }
     this.#views.set(key, leaf);
-    this.#offsets.set(leaf, offset);
+    this.#places.set(leaf, { name: range.parameter.name, offset, size });
     return leaf;
   }
 
-  /**
-   * Takes a leaf's gradient that is not in the flat buffer: it is the caller's to dispose of, and the leaf
-   * begins a new one.
-   *
-   * @returns with where it lies among all; undefined for a tensor that is no leaf of these, or has none
-   */
-  takeGradient(leaf: Tensor): { gradient: Tensor; offset: number } | undefined {
-    const offset = this.#offsets.get(leaf);
-    const gradient = leaf.grad;
-    if (offset === undefined || gradient === undefined || this.gradients !== undefined)
-      return undefined;
+  /** Every weight that is not `coded`, one dimension; all that are on their way are waited for. */
+  get weights(): Tensor {
+    this.arrive();
+    return this.buffer;
+  }
+
+  /** Takes note of weights on their way, which whoever reads them waits for. */
+  expect(arriving: Arriving): void {
+    this.#arrivals.expect(arriving);
+  }
+
+  /** Waits for weights on their way: those with an element in the range, or all. */
+  arrive(first = 0, count = Infinity): void {
+    this.#arrivals.wait(first, count);
+  }
+
+  /** Where a leaf lies in the flat buffers; undefined for a tensor that is no leaf of these. */
+  placeOf(leaf: Tensor): LeafPlace | undefined {
+    return this.#places.get(leaf);
+  }
+
+  /** Ends a leaf's view of a gradient that passes; it begins a new one when something is added to it. */
+  forgetGradient(leaf: Tensor): void {
+    if (this.gradients !== undefined) return;
+    leaf.grad?.dispose();
     leaf.grad = undefined;
-    return { gradient, offset };
   }
 
   #factorsOf(name: string): GradientFactors | undefined {
@@ -267,7 +307,8 @@ export class ParameterSet {
     }
     this.#views.clear();
     for (const { factors } of this.factored) factors.clear();
-    this.weights.dispose();
+    this.#arrivals.forget();
+    this.buffer.dispose();
     this.coded?.dispose();
     this.gradients?.dispose();
     this.squares?.dispose();

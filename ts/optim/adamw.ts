@@ -7,11 +7,12 @@ import {
   momentBlock,
   splitMaster,
 } from "../ops/index.js";
-import { labelled } from "../tensor/device.js";
+import { labelled, type Device } from "../tensor/device.js";
+import type { DType } from "../tensor/dtype.js";
 import { release, tensorScope } from "../tensor/scope.js";
 import { tensor, zeros, type Tensor } from "../tensor/tensor.js";
 import { rowsOf } from "./factored.js";
-import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
+import { gradientsOf, piecesOf, type Flat, type PlacedPiece } from "./flat_parameters.js";
 
 export interface AdamWOptions {
   lr: number;
@@ -67,8 +68,8 @@ export interface AdamWStepOptions {
  * the float32 master that both make up, to the same bits as float32 weights would be: at the recipe's
  * rate of 5e-6 a weight rounded to nearest would not move at all.
  *
- * A step enqueues one op, and one for each matrix whose gradient is factored, and waits for nothing. What it holds no scope frees; `dispose` does. A shard of
- * 8-bit moments begins at a multiple of `momentBlock`.
+ * A step enqueues one op a piece, and one for each matrix whose gradient is factored, and waits for nothing. What it
+ * holds no scope frees; `dispose` does. A piece of 8-bit moments begins at a multiple of `momentBlock`.
  *
  * @see `adamwStep` for the equations
  */
@@ -85,34 +86,37 @@ export class AdamW {
   /** [1], int32: updates left out because their norm was not finite. */
   readonly skipped: Tensor;
 
-  readonly #parameters: FlatParameters;
+  readonly #pieces: readonly PlacedPiece[];
+  readonly #dtype: DType;
+  readonly #device: Device;
+  readonly #size: number;
   #steps = 0;
 
-  constructor(parameters: FlatParameters, options: Partial<AdamWOptions> = {}) {
-    gradientsOf(parameters, "AdamW");
-    const { weights } = parameters;
-    const { device } = weights;
-    this.#parameters = parameters;
+  constructor(parameters: Flat, options: Partial<AdamWOptions> = {}) {
+    const pieces = piecesOf(parameters);
+    for (const piece of pieces) gradientsOf(piece, "AdamW");
+    const { dtype, device } = pieces[0]!.weights;
+    const size = pieces.reduce((sum, piece) => sum + piece.size, 0);
+    this.#pieces = pieces;
+    [this.#dtype, this.#device, this.#size] = [dtype, device, size];
     this.options = { ...adamWDefaults, ...options };
     const { moments } = this.options;
-    const moment = () => release(zeros(weights.shape, { dtype: momentDTypes[moments], device }));
+    const moment = () => release(zeros([size], { dtype: momentDTypes[moments], device }));
     const scale = () =>
       moments === "8bit"
-        ? release(zeros([Math.ceil(weights.size / momentBlock)], { dtype: "uint8", device }))
+        ? release(zeros([Math.ceil(size / momentBlock)], { dtype: "uint8", device }))
         : undefined;
     [this.m, this.v] = labelled("moments", () => [moment(), moment()] as const);
     [this.mScale, this.vScale] = labelled("moments", () => [scale(), scale()] as const);
     this.remainder =
-      weights.dtype === "bfloat16" && this.options.rounding === "remainder"
-        ? labelled("remainders", () =>
-            release(zeros([weights.size, 2], { dtype: "uint8", device })),
-          )
+      dtype === "bfloat16" && this.options.rounding === "remainder"
+        ? labelled("remainders", () => release(zeros([size, 2], { dtype: "uint8", device })))
         : undefined;
     this.skipped = release(zeros([1], { dtype: "int32", device }));
   }
 
   get #isStochastic(): boolean {
-    return this.#parameters.weights.dtype === "bfloat16" && this.remainder === undefined;
+    return this.#dtype === "bfloat16" && this.remainder === undefined;
   }
 
   /** Updates so far, those that were left out counted. */
@@ -123,37 +127,42 @@ export class AdamW {
   /** One update with the gradients as they are. */
   step({ lr = this.options.lr, gradNorm, maxGradNorm }: AdamWStepOptions = {}): void {
     if (gradNorm !== undefined) countNonFinite(this.skipped, gradNorm);
-    const { weights, factored = [] } = this.#parameters;
-    const grad = gradientsOf(this.#parameters, "AdamW");
     const options = { lr, gradNorm, maxGradNorm };
     using scope = tensorScope();
     void scope;
-    if (factored.length === 0 || grad.size > 0)
-      this.#update(this.#range(0, grad.size), { ...options, grad });
-    for (const part of factored) {
-      const factors = { ...rowsOf(part, weights), first: part.start ?? 0 };
-      this.#update(this.#range(part.offset, part.size), { ...options, factors });
+    for (const piece of this.#pieces) {
+      const { weights, factored = [] } = piece;
+      const grad = gradientsOf(piece, "AdamW");
+      if (grad.size > 0) this.#update(this.#range(piece, 0, grad.size), { ...options, grad });
+      for (const part of factored) {
+        const factors = { ...rowsOf(part, weights), first: part.start ?? 0 };
+        this.#update(this.#range(piece, part.offset, part.size), { ...options, factors });
+      }
     }
     this.#steps += 1;
   }
 
   /** Views of a range's weights and state; what is drawn for it follows its place. */
-  #range(offset: number, size: number) {
-    const { options, mScale, vScale, remainder } = this;
-    const parameters = this.#parameters;
+  #range({ weights, first = 0, at }: PlacedPiece, offset: number, size: number) {
+    const { options, mScale, vScale } = this;
+    const begin = at + offset;
     const blocks = [Math.ceil(size / momentBlock)];
-    const scale = (t: Tensor | undefined) => t?.viewOf(offset / momentBlock, blocks);
-    const random = { seed: options.seed, offset: (parameters.first ?? 0) + offset };
+    const scale = (t: Tensor | undefined) => t?.viewOf(begin / momentBlock, blocks);
+    const random = { seed: options.seed, offset: first + offset };
     return {
-      weights: parameters.weights.viewOf(offset, [size]),
-      remainder: remainder?.viewOf(2 * offset, [size, 2]),
+      weights: weights.viewOf(offset, [size]),
+      remainder: this.#remainderOf(begin, size),
       stochastic: this.#isStochastic ? random : undefined,
-      m: this.m.viewOf(offset, [size]),
-      v: this.v.viewOf(offset, [size]),
+      m: this.m.viewOf(begin, [size]),
+      v: this.v.viewOf(begin, [size]),
       mScale: scale(mScale),
       vScale: scale(vScale),
       momentRounding: options.moments === "float32" ? undefined : random,
     };
+  }
+
+  #remainderOf(at: number, size: number): Tensor | undefined {
+    return this.remainder?.viewOf(2 * at, [size, 2]);
   }
 
   #update(
@@ -169,19 +178,30 @@ export class AdamW {
 
   /** The weights as the update knows them: [n], float32, a tensor of its own. */
   master(): Tensor {
-    const { weights } = this.#parameters;
-    if (this.remainder !== undefined) return joinMaster(weights, this.remainder);
-    if (this.#isStochastic) return cast(weights, "float32");
-    const copy = zeros(weights.shape, { device: weights.device });
-    copy.copyFrom(weights);
-    return copy;
+    const [only, ...more] = this.#pieces;
+    if (more.length === 0 && this.remainder !== undefined)
+      return joinMaster(only!.weights, this.remainder);
+    const all = zeros([this.#size], { device: this.#device });
+    for (const { weights, at, size } of this.#pieces) {
+      using scope = tensorScope();
+      void scope;
+      const remainder = this.#remainderOf(at, size);
+      const master =
+        remainder === undefined ? cast(weights, "float32") : joinMaster(weights, remainder);
+      all.viewOf(at, [size]).copyFrom(master);
+    }
+    return all;
   }
 
   /** Sets weights and masters from float32 numbers, of which bfloat16 weights alone would lose bits. */
   setMaster(master: Tensor): void {
-    const { weights } = this.#parameters;
-    if (this.remainder !== undefined) splitMaster(master, weights, this.remainder);
-    else weights.copyFrom(this.#isStochastic ? cast(master, "bfloat16") : master);
+    using scope = tensorScope();
+    void scope;
+    for (const { weights, at, size } of this.#pieces) {
+      const [own, remainder] = [master.viewOf(at, [size]), this.#remainderOf(at, size)];
+      if (remainder === undefined) weights.copyFrom(cast(own, weights.dtype));
+      else splitMaster(own, weights, remainder);
+    }
   }
 
   /**

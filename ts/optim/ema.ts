@@ -1,8 +1,8 @@
 import { cast, emaUpdate } from "../ops/index.js";
-import { release } from "../tensor/scope.js";
+import { release, tensorScope } from "../tensor/scope.js";
 import { labelled } from "../tensor/device.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
-import type { FlatParameters } from "./flat_parameters.js";
+import { piecesOf, type Flat, type PlacedPiece } from "./flat_parameters.js";
 
 /**
  * The exponential moving average of a model's weights, float32: `ema = decay ema + (1 - decay) w`,
@@ -13,7 +13,7 @@ export class Ema {
   readonly weights: Tensor;
   readonly decay: number;
 
-  readonly #parameters: FlatParameters;
+  readonly #pieces: readonly PlacedPiece[];
   readonly #remainder: Tensor | undefined;
   readonly #ownRemainder: Tensor | undefined;
 
@@ -22,26 +22,33 @@ export class Ema {
    * @param options.remainder - the optimizer's, with bfloat16 weights: the average follows the masters
    */
   constructor(
-    parameters: FlatParameters,
+    parameters: Flat,
     { decay, remainder }: { decay: number; remainder?: Tensor | undefined },
   ) {
-    const { weights } = parameters;
-    const { device } = weights;
-    this.#parameters = parameters;
-    if (weights.dtype === "bfloat16" && remainder === undefined)
-      this.#ownRemainder = release(zeros([weights.size, 2], { dtype: "uint8", device }));
+    this.#pieces = piecesOf(parameters);
+    const { dtype, device } = this.#pieces[0]!.weights;
+    const size = this.#pieces.reduce((sum, piece) => sum + piece.size, 0);
+    if (dtype === "bfloat16" && remainder === undefined)
+      this.#ownRemainder = release(zeros([size, 2], { dtype: "uint8", device }));
     this.#remainder = remainder ?? this.#ownRemainder;
     this.decay = decay;
-    this.weights = labelled("EMA", () => release(zeros(weights.shape, { device })));
-    emaUpdate(this.weights, weights, { remainder: this.#remainder, decay: 0 });
+    this.weights = labelled("EMA", () => release(zeros([size], { device })));
+    this.#follow(0);
+  }
+
+  #follow(decay: number): void {
+    using scope = tensorScope();
+    void scope;
+    for (const { weights, at, size } of this.#pieces)
+      emaUpdate(this.weights.viewOf(at, [size]), weights, {
+        remainder: this.#remainder?.viewOf(2 * at, [size, 2]),
+        decay,
+      });
   }
 
   /** Follows the weights by one update. */
   update(): void {
-    emaUpdate(this.weights, this.#parameters.weights, {
-      remainder: this.#remainder,
-      decay: this.decay,
-    });
+    this.#follow(this.decay);
   }
 
   /**
@@ -51,17 +58,22 @@ export class Ema {
    * @example { using swapped = ema.apply(); await sample(model); }
    */
   apply(): Disposable {
-    const { weights } = this.#parameters;
-    const kept = release(zeros(weights.shape, { dtype: weights.dtype, device: weights.device }));
-    kept.copyFrom(weights);
-    weights.copyFrom(cast(this.weights, weights.dtype));
+    const kept = this.#pieces.map(({ weights, at, size }) => {
+      const { dtype, device } = weights;
+      const copy = release(zeros([size], { dtype, device }));
+      copy.copyFrom(weights);
+      weights.copyFrom(cast(this.weights.viewOf(at, [size]), dtype));
+      return copy;
+    });
     let applied = true;
     return {
-      [Symbol.dispose]() {
+      [Symbol.dispose]: () => {
         if (!applied) return;
         applied = false;
-        weights.copyFrom(kept);
-        kept.dispose();
+        for (const [i, copy] of kept.entries()) {
+          this.#pieces[i]!.weights.copyFrom(copy);
+          copy.dispose();
+        }
       },
     };
   }

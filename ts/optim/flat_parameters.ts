@@ -20,6 +20,27 @@ export interface FlatParameters {
   readonly first?: number;
 }
 
+/** Or pieces of one, in order: a rank's, whose state lies piece after piece. */
+export type Flat = FlatParameters | readonly FlatParameters[];
+
+const isPieces = (flat: Flat): flat is readonly FlatParameters[] => Array.isArray(flat);
+
+/** A piece, and where its first element lies in what is kept of all of them, piece after piece. */
+export interface PlacedPiece extends FlatParameters {
+  readonly at: number;
+  readonly size: number;
+}
+
+export function piecesOf(flat: Flat): PlacedPiece[] {
+  let at = 0;
+  return (isPieces(flat) ? flat : [flat]).map((piece) => {
+    const { weights, gradients, factored, first } = piece;
+    const { size } = weights;
+    at += size;
+    return { weights, gradients, factored: factored ?? [], first: first ?? 0, at: at - size, size };
+  });
+}
+
 /** The gradients, or ERR_CONFIG for a frozen model. */
 export function gradientsOf(parameters: FlatParameters, what: string): Tensor {
   if (parameters.gradients === undefined)

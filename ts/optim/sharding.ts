@@ -1,179 +1,161 @@
-// ZeRO-1: every rank has all weights and all gradients; the update and its state are cut into equal ranges of
-// the flat buffers, one a rank.
+// ZeRO-1: every rank has all weights and all gradients; the update and its state are cut into equal parts, one a
+// rank: of every bucket (`buckets.ts`) its N-th.
 //
 //   backward          gradients of the rank's own prompts, [n]
-//   reduce-scatter    the sum over ranks of the rank's range, [n / N]
-//   norm              of the ranges' norms, gathered, in the order of the ranks: the same bits everywhere
-//   AdamW, EMA        on the range
-//   all-gather        the weights, [n]
+//   reduce-scatter    the sum over ranks of the rank's parts, [n / N], bucket by bucket
+//   norm              of the ranks' parts, gathered, in the order of the ranks: the same bits everywhere
+//   AdamW, EMA        on the parts
+//   all-gather        the weights, [n], in the order in which the next forward reads them and beside it: whoever
+//                     reads a weight waits for its bucket
 //
-// ZeRO-2 keeps no gradients but the rank's range. As a leaf's gradient becomes whole in backward it is summed
-// over the ranks, each adds to its range what lies in it, and the rest is freed:
-//
-//   all-reduce        of leaves' gradients, 64 MB or so at a time, after each backward: twice the bytes
-//                     of a reduce-scatter, and for each backward again
+// ZeRO-2 keeps no gradients but the rank's parts: a bucket is reduce-scattered when backward is done with it,
+// beside the rest of backward (`gradient_buckets.ts`), once a backward.
 //
 // One rank does none of it, and moves nothing.
 
-import type { LeafDone } from "../autograd/backward.js";
-import { noGrad } from "../autograd/tape.js";
-import { native } from "../native/binding.js";
+import type { LeafWatch } from "../autograd/backward.js";
+import { SrpoError } from "../native/error.js";
 import type { ParameterSet } from "../nn/parameter_set.js";
 import { concat, globalNorm } from "../ops/index.js";
 import type { Communicator } from "../ranks/communicator.js";
 import { release, tensorScope } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
-import { gradientsOf, type FlatParameters } from "./flat_parameters.js";
+import { bucketsOf, inOrderOfForward, type Bucket } from "./buckets.js";
 import { factoredNorms, gradNorm } from "./clip.js";
-import { factoredWithin, gatherRows } from "./factored.js";
+import { gatherRows } from "./factored.js";
+import { GradientBuckets } from "./gradient_buckets.js";
+import { shardOf, wholeShard, type Shard, type ShardPiece } from "./shard.js";
 
-/** Elements that ZeRO-2 sums at a time, if leaves are smaller: 64 MB, or a quarter of a rank's range. */
-const mostInBucket = 16 << 20;
-
-/** Elements of which a rank's range is a multiple: a block of 8-bit moments, some cache lines. */
-const unit = 256;
-
-/** What `ParameterSet` is to be a multiple of, so that ranks have equal ranges. */
-export function shardMultiple(ranks: number): number {
-  return ranks === 1 ? 1 : unit * ranks;
-}
-
-/** A rank's range of the flat parameters. */
-export interface Shard extends FlatParameters {
-  readonly first: number;
-  readonly count: number;
-}
-
-/** Where a rank finds the summed gradients of its range. */
-function gradientsWithin(
-  { gradients, factored, device }: ParameterSet,
-  first: number,
-  count: number,
-): Pick<Shard, "gradients" | "factored"> {
-  if (gradients === undefined) return { gradients: release(zeros([count], { device })) };
-  const { size, dtype } = gradients;
-  if (factored.length === 0) return { gradients: release(zeros([count], { dtype, device })) };
-  const own = Math.max(0, Math.min(first + count, size) - first);
-  return {
-    gradients: release(gradients.viewOf(Math.min(first, size), [own])),
-    factored: factoredWithin(factored, first, count),
-  };
-}
+export { shardMultiple } from "./buckets.js";
 
 export class Sharding {
   readonly shard: Shard;
-  /** Takes gradients out of a backward; undefined where they lie in their buffer to the end of the update. */
-  readonly onLeafDone: LeafDone | undefined;
-  readonly #waiting: { gradient: Tensor; offset: number }[] = [];
+  /** Follows each backward, where gradients pass; undefined where they lie in their buffer to the end of the update. */
+  readonly watch: LeafWatch | undefined;
+  readonly #passing: GradientBuckets | undefined;
+  /** Those with gradients that have a buffer, each with this rank's piece. */
+  readonly #summed: readonly { bucket: Bucket; into: Tensor }[];
+  readonly #pieces: ReadonlyMap<Bucket, ShardPiece>;
+  readonly #forward: readonly Bucket[];
 
   /** @param parameters - filled up to `shardMultiple`; with ZeRO-2 their gradients pass */
   constructor(
     readonly parameters: ParameterSet,
     readonly communicator: Communicator,
   ) {
-    const { rank, size } = communicator;
-    const { weights, factored, squares } = parameters;
-    const passing = parameters.trainable && parameters.gradients === undefined;
-    const gradients = passing ? undefined : gradientsOf(parameters, "Sharding");
-    this.onLeafDone = passing ? (leaf) => this.#take(leaf) : undefined;
-    const count = weights.size / size;
-    const first = rank * count;
+    const { size } = communicator;
+    const { trainable, gradients, ranges } = parameters;
+    if (!trainable)
+      throw new SrpoError(
+        "ERR_CONFIG",
+        "Sharding: parameters: expected trainable ones, got a frozen model",
+      );
+    const passing = gradients === undefined;
+    const buckets = bucketsOf(parameters, size);
     this.shard =
-      size === 1 && gradients !== undefined
-        ? { weights, gradients, factored, squares, first, count }
-        : {
-            weights: release(weights.viewOf(first, [count])),
-            first,
-            count,
-            ...gradientsWithin(parameters, first, count),
-          };
+      size === 1 && !passing ? wholeShard(parameters) : shardOf(parameters, buckets, communicator);
+    const { pieces } = this.shard;
+    this.#pieces = new Map(buckets.map((bucket, i) => [bucket, pieces[i]!]));
+    this.#forward = inOrderOfForward(buckets, ranges);
+    let at = 0;
+    this.#summed =
+      this.shard.gradients === gradients
+        ? []
+        : buckets.flatMap((bucket) => {
+            const count = bucket.count / size;
+            if (at >= this.shard.gradients.size) return [];
+            at += count;
+            const into = this.shard.gradients.viewOf(at - count, [count]);
+            return [{ bucket, into: release(into) }];
+          });
+    this.#passing = passing
+      ? new GradientBuckets(
+          parameters,
+          communicator,
+          this.#summed.map(({ bucket, into }) => ({ ...bucket, into })),
+        )
+      : undefined;
+    this.watch = this.#passing;
   }
 
   /** Before an update's first backward. */
   zeroGradients(): void {
     this.parameters.zeroGradients();
-    if (this.onLeafDone !== undefined) this.shard.gradients!.zero();
+    if (this.#passing !== undefined) this.shard.gradients.zero();
   }
 
-  /** Takes a leaf's gradient; when enough are waiting, they are summed over the ranks. */
-  #take(leaf: Tensor): void {
-    const taken = this.parameters.takeGradient(leaf);
-    if (taken === undefined) return;
-    this.#waiting.push(taken);
-    const elements = this.#waiting.reduce((sum, { gradient }) => sum + gradient.size, 0);
-    const enough = Math.min(mostInBucket, this.shard.count / 4);
-    if (elements >= enough) this.#sumWaiting();
-  }
-
-  /** One sum over the ranks of what is waiting; of each, what lies in this rank's range is added there. */
-  #sumWaiting(): void {
-    const waiting = this.#waiting.splice(0);
-    if (waiting.length === 0) return;
-    using scope = tensorScope();
-    void scope;
-    const flat = waiting.map(({ gradient }) => gradient.viewOf(0, [gradient.size]));
-    const bucket = flat.length === 1 ? flat[0]! : noGrad(() => concat(flat, 0));
-    this.communicator.allReduce(bucket);
-    const { first, count, gradients } = this.shard;
-    let at = 0;
-    for (const { gradient, offset } of waiting) {
-      const begin = Math.max(first, offset);
-      const length = Math.min(first + count, offset + gradient.size) - begin;
-      if (length > 0) {
-        const from = bucket.viewOf(at + begin - offset, [length]);
-        native.accumulate(gradients!.viewOf(begin - first, [length]).handle, from.handle);
-      }
-      at += gradient.size;
-      gradient.dispose();
-    }
-  }
-
-  /**
-   * Sums the gradients over all ranks, each rank's range to the rank; those that are factored are gathered. Their
-   * ranges leave others of unequal length, which are summed where they lie.
-   */
+  /** Sums the gradients over all ranks, each rank's parts to the rank; those that are factored are gathered. */
   async reduceGradients(): Promise<void> {
-    const { communicator, parameters, shard } = this;
-    if (this.onLeafDone !== undefined) return this.#sumWaiting();
+    const { communicator, parameters } = this;
+    // What no forward has read by now is here too: the update writes the rank's own.
+    parameters.arrive();
+    this.#passing?.finish();
     if (communicator.size === 1) return;
-    const { gradients, factored, weights } = parameters;
-    if (factored.length === 0) return communicator.reduceScatter(gradients!, shard.gradients!);
-    communicator.allReduce(gradients!);
-    await gatherRows(factored, weights, communicator);
+    const { gradients, factored, buffer } = parameters;
+    if (gradients !== undefined) {
+      using scope = tensorScope();
+      void scope;
+      for (const { bucket, into } of this.#summed)
+        communicator.reduceScatter(gradients.viewOf(bucket.first, [bucket.count]), into);
+    }
+    if (factored.length > 0) await gatherRows(factored, buffer, communicator);
   }
 
   /** The norm of all of the summed gradient, [1], float32: the same bits on every rank. */
   gradNorm(): Tensor {
     const { size } = this.communicator;
-    if (size === 1) return gradNorm(this.shard);
-    const { weights, factored } = this.parameters;
-    const { gradients } = this.shard;
-    const { device } = weights;
-    const own = gradients!.size > 0 ? globalNorm(gradients!) : zeros([1], { device });
+    const { pieces, gradients } = this.shard;
+    if (size === 1) return gradNorm(pieces[0]!);
+    const { buffer, factored, device } = this.parameters;
     const all = zeros([size], { device });
-    this.communicator.allGather(own, all);
-    return globalNorm(concat([all, ...factoredNorms(factored, weights)], 0));
+    this.communicator.allGather(globalNorm(gradients), all);
+    return globalNorm(concat([all, ...factoredNorms(factored, buffer)], 0));
   }
 
-  /** Every rank's range of the weights to every rank. */
+  /**
+   * Every rank's parts of the weights to every rank, beside what is enqueued next. `parameters` has them when they
+   * are asked for.
+   */
   gatherWeights(): void {
-    if (this.communicator.size > 1)
-      this.communicator.allGather(this.shard.weights, this.parameters.weights);
+    const { communicator, parameters } = this;
+    if (communicator.size === 1) return;
+    parameters.arrive();
+    using scope = tensorScope();
+    void scope;
+    for (const bucket of this.#forward) {
+      const { first, count } = bucket;
+      const whole = parameters.buffer.viewOf(first, [count]);
+      const pending = communicator.allGatherAside(this.#pieces.get(bucket)!.weights, whole);
+      parameters.expect({ first, count, wait: () => pending.wait() });
+    }
   }
 
-  /** All of what each rank has a range of, [n]. */
+  /** All of what each rank has a part of, piece after piece: [n]. */
   gathered(part: Tensor): Tensor {
     const { size } = this.communicator;
     if (size === 1) return part;
     const { dtype, device } = part;
     const all = zeros([part.size * size], { dtype, device });
-    this.communicator.allGather(part, all);
+    using scope = tensorScope();
+    void scope;
+    let at = 0;
+    for (const { first, count } of this.#pieces.keys()) {
+      const own = part.viewOf(at, [count / size]);
+      this.communicator.allGather(own, all.viewOf(first, [count]));
+      at += count / size;
+    }
     return all;
   }
 
   dispose(): void {
-    if (this.communicator.size === 1) return;
-    this.shard.weights.dispose();
-    this.shard.gradients?.dispose();
+    this.#passing?.dispose();
+    const { pieces, gradients } = this.shard;
+    if (gradients === this.parameters.gradients) return;
+    for (const { into } of this.#summed) into.dispose();
+    for (const piece of pieces) {
+      piece.weights.dispose();
+      piece.gradients?.dispose();
+    }
+    gradients.dispose();
   }
 }

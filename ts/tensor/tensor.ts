@@ -31,6 +31,8 @@ export class Tensor {
   requiresGrad = false;
   /** Of a leaf with requiresGrad: its gradient, added to by `backward`. */
   grad: Tensor | undefined;
+  /** Of a leaf with requiresGrad that has no `grad`: makes it, zeros and of no scope; undefined for one of its own. */
+  gradientFrom: (() => Tensor | undefined) | undefined;
   /** Of a leaf with requiresGrad that has no `grad`: what takes its gradient, from `linear` alone. */
   factors: GradientSink | undefined;
   /** Of a leaf whose `grad` is a matrix: what keeps the squares of what that holds, if anything does. */

@@ -81,7 +81,7 @@ export const trainSchema = {
   rounding: { type: "text", default: "remainder", choices: ["remainder", "stochastic"], help: "of bf16 weights: exact by 16 more bits each, or at random, right on average, without them", group: "optimizer" },
   moments: { type: "text", default: "float32", choices: momentForms, help: "AdamW's m and v: exact, or in 2 bytes or 1 each, rounded at random, right on average", group: "optimizer" },
   gradDtype: { type: "text", default: "float32", choices: ["float32", "bfloat16"], help: "of the gradients that an update's prompts are summed into; bfloat16, with bf16 weights, rounds every sum to nearest", group: "optimizer" },
-  zero: { type: "number", integer: true, min: 1, max: 2, default: 1, help: "of several ranks. 1: each has all gradients and a range of the update; 2: gradients are summed in backward and each keeps its range alone (fewer bytes held, more moved)", group: "optimizer" },
+  zero: { type: "number", integer: true, min: 1, max: 2, default: 1, help: "of several ranks. 1: each has all gradients and its part of the update; 2: gradients go to their ranks while backward runs and each keeps its part alone (fewer bytes held; moved once a backward)", group: "optimizer" },
   modulationGradients: { type: "text", default: "full", choices: ["full", "factors"], help: "of the modulations' matrices, which see one row a sample: a buffer as the others, or those rows, from which the update sums them up (all weights)", group: "optimizer" },
   maxGradNorm: { type: "number", min: 0, default: 0.1, help: "global clip; 0: none", group: "optimizer" },
   schedule: { type: "text", default: "constant", choices: ["constant", "linear", "cosine"], help: "of the learning rate, after the warm-up", group: "optimizer" },

@@ -14,22 +14,12 @@ export function checkLayout(
       "ERR_CONFIG",
       "gradDtype: expected float32 with precision f32, got bfloat16",
     );
-  // Every rank must make the same collectives, and so as many backwards.
-  if (zero === 2 && ranks > 1) {
-    if (batch % ranks !== 0)
-      throw new SrpoError(
-        "ERR_CONFIG",
-        `zero: expected 1 with a batch of ${batch}, which ${ranks} ranks do not divide, got 2`,
-      );
-    if (gradDtype === "bfloat16")
-      throw new SrpoError(
-        "ERR_CONFIG",
-        "gradDtype: expected float32 with zero 2, whose ranges take no more, got bfloat16",
-      );
-    const than =
-      loraRank > 0 ? "a LoRA" : modulationGradients === "factors" ? "factored gradients" : "";
-    if (than !== "") throw new SrpoError("ERR_CONFIG", `zero: expected 1 with ${than}, got 2`);
-  }
+  // Every rank sums after each of its backwards, and so all must make as many.
+  if (zero === 2 && batch % ranks !== 0)
+    throw new SrpoError(
+      "ERR_CONFIG",
+      `zero: expected 1 with a batch of ${batch}, which ${ranks} ranks do not divide, got 2`,
+    );
   if (modulationGradients === "full") return;
   if (loraRank > 0)
     throw new SrpoError(

@@ -3,6 +3,7 @@ import { loraParts } from "../models/lora/layers.js";
 import { SrpoError } from "../native/error.js";
 import { initializeParameters } from "../nn/init.js";
 import { Lora } from "../nn/lora.js";
+import type { ParameterSetOptions } from "../nn/parameter_set.js";
 import type { TrainConfig } from "./config.js";
 
 /** @throws SrpoError ERR_CONFIG for options of a LoRA where all weights are trained */
@@ -23,11 +24,11 @@ export function checkLora({ loraRank, baseDtype }: TrainConfig): void {
 export function newLora(
   { loraRank, loraAlpha, loraLayers, seed, gradDtype }: TrainConfig,
   { config, parameters }: Flux,
-  multiple = 1,
+  options: Pick<ParameterSetOptions, "multiple" | "passingGradients"> = {},
 ): Lora {
   const parts = loraParts(config, { rank: loraRank, alpha: loraAlpha, layers: loraLayers });
   const { dtype, device } = parameters;
-  const lora = new Lora(parts, { dtype, device, trainable: true, gradDtype, multiple });
+  const lora = new Lora(parts, { dtype, device, trainable: true, gradDtype, ...options });
   initializeParameters(lora.parameters, BigInt(seed));
   parameters.adapter = lora;
   return lora;

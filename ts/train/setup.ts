@@ -192,14 +192,16 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
   };
   try {
     const all = config.loraRank === 0;
-    const multiple = shardMultiple(ranks);
+    const shared = {
+      multiple: shardMultiple(ranks),
+      passingGradients: config.zero === 2 && ranks > 1,
+    };
     const model = own(
       await loadTransformer(place, {
         ...frozen,
         ...(all && {
           trainable: true,
-          multiple,
-          passingGradients: config.zero === 2 && ranks > 1,
+          ...shared,
           squares: ranks === 1,
           ...gradientOptions(config),
         }),
@@ -207,7 +209,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
         ...loading("transformer"),
       }),
     );
-    const lora = all ? undefined : own(newLora(config, model, multiple));
+    const lora = all ? undefined : own(newLora(config, model, shared));
     const sides =
       config.images === undefined ? (["decoder"] as const) : (["encoder", "decoder"] as const);
     const vae = own(await loadAutoencoder(place, { ...frozen, parts: sides }));

@@ -68,7 +68,7 @@ export class Trainer {
   ) {
     const { remainder } = optimizer;
     const { ema: decay } = config;
-    const ema = decay > 0 ? new Ema(sharding.shard, { decay, remainder }) : undefined;
+    const ema = decay > 0 ? new Ema(sharding.shard.pieces, { decay, remainder }) : undefined;
     this.#ema = ema;
     this.#updater = new Updater(config, setup, method, { optimizer, ema, sharding, ranks });
     this.#saver = new Saver(ranks);
@@ -103,8 +103,8 @@ export class Trainer {
       const seed = BigInt(config.seed);
       const { model, trained, lora } = setup;
       sharding = new Sharding(trained, ranks.communicator);
-      const { shard } = sharding;
-      optimizer = new AdamW(shard, {
+      const { pieces } = sharding.shard;
+      optimizer = new AdamW(pieces, {
         lr,
         beta1,
         beta2,
@@ -120,9 +120,10 @@ export class Trainer {
           partPlace(setup.place, "transformer"),
           model,
           optimizer.remainder,
-          shard,
+          pieces,
         );
-      sharding.gatherWeights();
+      // A resumed run has its weights in its state.
+      if (checkpoint === undefined) sharding.gatherWeights();
       const { method } = setup;
       const trainer = new Trainer(config, setup, method, optimizer, evaluations, sharding, ranks);
       if (checkpoint !== undefined) await trainer.#resume(checkpoint);
@@ -157,10 +158,11 @@ export class Trainer {
   /** What a resumed run continues from: this rank's part, by name. */
   #state(optimizer: Record<string, Tensor> = this.optimizer.state()): StatePart {
     const { rank, size } = this.ranks;
-    const { first, count, weights } = this.sharding.shard;
+    const { pieces } = this.sharding.shard;
     const { length } = this.setup.trained;
+    const weights = pieces.map((piece) => piece.weights);
     const tensors = { weights, ...optimizer, ...this.#ema?.state() };
-    return { rank, ranks: size, first, count, length, tensors };
+    return { rank, ranks: size, ranges: pieces, length, tensors };
   }
 
   /**

@@ -93,9 +93,10 @@ export class Updater {
       }),
     );
     range("ema", () => this.parts.ema?.update());
-    range("gather weights", () => this.parts.sharding.gatherWeights());
     await synchronize(this.setup.trained.device);
     const all = await this.parts.ranks.gather({ logged, waited });
+    // They come beside what is next, which waits for those that it reads.
+    range("gather weights", () => this.parts.sharding.gatherWeights());
     this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
     return { ...meansOf(all.map((one) => one.logged)), gradNorm: found, lr };
   }
@@ -115,7 +116,7 @@ export class Updater {
       void inner;
       const batch = await this.#batch(step, pass, samples);
       for await (const term of this.method.terms(batch)) {
-        range("backward", () => backward(term.loss, undefined, this.parts.sharding.onLeafDone));
+        range("backward", () => backward(term.loss, undefined, this.parts.sharding.watch));
         logged.add(term, { prompts: samples.length, share: batch.share });
         // One term's work in the queue at a time: its memory is what the next one takes.
         await synchronize(parameters.device);
