@@ -7,6 +7,7 @@ import { packageVersion } from "../ts/native/load.js";
 import { commitOf } from "./device/card.js";
 import type { Device } from "../ts/tensor/device.js";
 import * as attention from "./ops/attention/attention.bench.js";
+import * as attentionMlp from "./ops/attention/attention_mlp.bench.js";
 import * as qkvNormRope from "./ops/attention/qkv_norm_rope.bench.js";
 import * as qkvProjection from "./ops/attention/qkv_projection.bench.js";
 import * as conv from "./ops/conv/conv2d.bench.js";
@@ -36,6 +37,7 @@ const small: readonly BenchCase[] = [
   attention,
   qkvNormRope,
   qkvProjection,
+  attentionMlp,
   conv,
   norm,
   groupNorm,
@@ -54,6 +56,7 @@ export const casesOf = (sizes: Sizes): BenchCase[] =>
     norm,
     qkvNormRope,
     qkvProjection,
+    attentionMlp,
     recover,
     conv,
     groupNorm,

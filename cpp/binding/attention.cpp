@@ -11,7 +11,8 @@
 namespace srpo::binding {
 namespace {
 
-// attentionForward(q, k, v, bias, keyMask, scale, causal) -> [out, lse]
+// attentionForward(q, k, v, bias, keyMask, scale, causal, beside) -> [out, lse]
+// out [B, Lq, N*Dh + beside]: the last columns are left as they come
 Napi::Value attention_forward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "attention");
   const Tensor q = args.tensor(0, "q");
@@ -22,7 +23,9 @@ Napi::Value attention_forward(const Napi::CallbackInfo& info) {
   require_rank("attention", "q", q, 4, "[B, N, Lq, Dh]");
   const auto [B, N, Lq, Dh] = q->sizes<4>();
 
-  const Tensor out = Tensor::empty({B, Lq, N * Dh}, q->dtype, q.device());
+  const int64_t beside = args.integer(7, "beside");
+  require_range("attention", "beside", beside >= 0, "a number of columns", std::to_string(beside));
+  const Tensor out = Tensor::empty({B, Lq, N * Dh + beside}, q->dtype, q.device());
   const Tensor lse = Tensor::empty({B, N, Lq}, DType::kFloat32, q.device());
   const AttentionForward op{
       .out = out,

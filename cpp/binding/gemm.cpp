@@ -9,7 +9,7 @@
 namespace srpo::binding {
 namespace {
 
-// linearForward(x, w, b | null, residual | null, gate | null, act, save) -> [y, pre | null]
+// linearForward(x, w, b | null, residual | null, gate | null, act, save, into | null) -> [y, pre | null]
 Napi::Value linear_forward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "linear");
   const Tensor x = args.tensor(0, "x");
@@ -22,8 +22,10 @@ Napi::Value linear_forward(const Napi::CallbackInfo& info) {
 
   auto shape = Tensor::shape_of(x);
   shape.back() = w->dim(0);
-  const Tensor y = Tensor::empty(shape, x->dtype, x.device());
-  const Tensor pre = args.boolean(6, "save") ? Tensor::like(y) : Tensor();
+  const auto output = [&] { return Tensor::empty(shape, x->dtype, x.device()); };
+  const Tensor into = args.optional_tensor(7, "into");
+  const Tensor y = into ? into : output();
+  const Tensor pre = args.boolean(6, "save") ? output() : Tensor();
   const LinearForward op{
       .y = y,
       .pre = pre,
@@ -39,7 +41,7 @@ Napi::Value linear_forward(const Napi::CallbackInfo& info) {
 }
 
 // linearBackward(dy, x, w, pre | null, gate | null, act, dw | null, db | null, wantsDx, wantsDgate,
-//                inputPre | null, inputAct, squares | null) -> [dx | null, dgate | null]
+//                inputPre | null, inputAct, squares | null, split) -> [dx | null, dgate | null, dxBefore | null]
 Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const Arguments args(info, "linear backward");
   const Tensor dy = args.tensor(0, "dy");
@@ -52,9 +54,20 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
   const Tensor db = args.optional_tensor(7, "db");
   const Tensor input_pre = args.optional_tensor(10, "inputPre");
   const Tensor squares = args.optional_tensor(12, "squares");
+  const int64_t split = args.integer(13, "split");
+  if (x->rank < 1) refuse("ERR_SHAPE", args.op(), "x", "[..., K]", shape_text(x));
+  require_range(args.op(), "split", split == 0 || (split > 0 && split < x->dim(-1)),
+                "less than x's " + std::to_string(x->dim(-1)) + " columns", std::to_string(split));
 
   const bool changes = activation != ActivationKind::kNone || gate;
-  const Tensor dx = args.boolean(8, "wantsDx") ? Tensor::like(x) : Tensor();
+  const bool wants_dx = args.boolean(8, "wantsDx");
+  const auto gradient_of = [&](int64_t columns) {
+    auto shape = Tensor::shape_of(x);
+    shape.back() = columns;
+    return Tensor::empty(shape, x->dtype, x.device());
+  };
+  const Tensor dx = wants_dx ? gradient_of(x->dim(-1) - split) : Tensor();
+  const Tensor dx_before = wants_dx && split > 0 ? gradient_of(split) : Tensor();
   const Tensor dgate = args.boolean(9, "wantsDgate") && gate ? Tensor::like(gate) : Tensor();
   const Tensor dpre = changes && (dx || dw) ? Tensor::like(dy) : Tensor();
   const LinearBackward op{
@@ -72,9 +85,10 @@ Napi::Value linear_backward(const Napi::CallbackInfo& info) {
       .activation = activation,
       .input_pre = input_pre,
       .input_activation = activation_of(args, 11, "inputAct"),
+      .dx_before = dx_before,
   };
   srpo::linear_backward(op, x.stream());
-  return args.handles({dx, dgate});
+  return args.handles({dx, dgate, dx_before});
 }
 
 // matmulForward(a, b, transposeA, transposeB) -> y

@@ -1,6 +1,6 @@
 // Attention in tiles: the scores of a tile of queries and keys live in registers only.
 //
-//   q, dq  [B, N, Lq, Dh],  k, v, dk, dv  [B, N, Lk, Dh],  out, dout  [B, Lq, N*Dh]   T
+//   q, dq  [B, N, Lq, Dh],  k, v, dk, dv  [B, N, Lk, Dh],  dout  [B, Lq, N*Dh],  out  also wider   T
 //   s = scale * q k^T + bias, hidden keys -infinity;  p = exp(s - lse);  out = p v
 //
 // Forward keeps the highest score and the sum of exponentials of a row from tile to tile and rescales
@@ -40,8 +40,8 @@ SRPO_DEVICE Task task_of(int64_t tiles, int columns) {
 
 template <int kColumns, typename T>
 __global__ void __launch_bounds__(kThreads)
-    attention_forward_kernel(T* out, float* lse, const T* q, const T* k, const T* v,
-                             const Scores<T> scores, int64_t query_tiles) {
+    attention_forward_kernel(T* out, int64_t out_stride, float* lse, const T* q, const T* k,
+                             const T* v, const Scores<T> scores, int64_t query_tiles) {
   auto& tiles = shared_memory<Tiles<kColumns>>();
   const auto [head, first, column] = task_of(query_tiles, kColumns);
   const int64_t Lq = scores.Lq, Lk = scores.Lk, Dh = scores.Dh;
@@ -95,22 +95,24 @@ __global__ void __launch_bounds__(kThreads)
     if (column == 0 && j0 == 0 && i < Lq)
       lse[head * Lq + i] = total[r] == 0.f ? INFINITY : most[r] + logf(total[r]);
   }
-  const int64_t b = head / scores.N, n = head % scores.N, stride = scores.N * Dh;
-  store_tile<kColumns>(out + (b * Lq + first) * stride + n * Dh + column, stride, Lq - first,
-                       Dh - column, sums, factor);
+  const int64_t b = head / scores.N, n = head % scores.N;
+  store_tile<kColumns>(out + (b * Lq + first) * out_stride + n * Dh + column, out_stride,
+                       Lq - first, Dh - column, sums, factor);
 }
 
 /// delta[b, n, i] = <dout, out> of a row; a warp a row.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    attention_backward_delta_kernel(float* delta, const T* dout, const T* out, int64_t rows,
-                                    int64_t N, int64_t Lq, int64_t Dh) {
+    attention_backward_delta_kernel(float* delta, const T* dout, const T* out, int64_t out_stride,
+                                    int64_t rows, int64_t N, int64_t Lq, int64_t Dh) {
   const int64_t row = int64_t{blockIdx.x} * (kThreads / kWarp) + warp();
   if (row >= rows) return;
   const int64_t head = row / Lq, i = row % Lq;
-  const int64_t at = ((head / N * Lq + i) * N + head % N) * Dh;
+  const int64_t token = head / N * Lq + i;
+  dout += (token * N + head % N) * Dh;
+  out += token * out_stride + head % N * Dh;
   float sum = 0.f;
-  for (int64_t d = lane(); d < Dh; d += kWarp) sum += float(dout[at + d]) * float(out[at + d]);
+  for (int64_t d = lane(); d < Dh; d += kWarp) sum += float(dout[d]) * float(out[d]);
   sum = warp_sum(sum);
   if (lane() == 0) delta[row] = sum;
 }
@@ -268,8 +270,8 @@ void attention_forward(const AttentionForward& op, Stream& stream) {
   visit_float(op.q.dtype, [&, Dh = Dh]<typename T>() {
     visit_columns<256>(Dh, [&]<int kColumns>() {
       launch(attention_forward_kernel<kColumns, T>, tile_config<kColumns>(tiles, Dh, stream),
-             op.out.data<T>(), op.lse.data<float>(), op.q.data<T>(), op.k.data<T>(), op.v.data<T>(),
-             scores_of<T>(op), query_tiles);
+             op.out.data<T>(), op.out.dim(2), op.lse.data<float>(), op.q.data<T>(), op.k.data<T>(),
+             op.v.data<T>(), scores_of<T>(op), query_tiles);
     });
   });
 }
@@ -283,7 +285,7 @@ void attention_backward(const AttentionBackward& op, Stream& stream) {
   visit_float(op.q.dtype, [&, B = B, N = N, Lq = Lq, Dh = Dh]<typename T>() {
     launch(attention_backward_delta_kernel<T>,
            {.grid = ceil_div(rows, kThreads / kWarp), .block = kThreads, .stream = stream}, delta,
-           op.dout.data<T>(), op.out.data<T>(), rows, N, Lq, Dh);
+           op.dout.data<T>(), op.out.data<T>(), op.out.dim(2), rows, N, Lq, Dh);
     const Scores<T> scores = scores_of<T>(op);
     const Saved<T> saved = {.q = op.q.data<T>(),
                             .k = op.k.data<T>(),

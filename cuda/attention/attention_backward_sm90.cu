@@ -259,7 +259,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 bool attention_backward_sm90(const AttentionBackward& op, Stream& stream) {
   if (op.bias || op.key_mask || op.causal || op.q.dim(3) != kHead) return false;
   for (const TensorView& t : {op.q, op.k, op.v, op.out, op.dout, op.dq, op.dk, op.dv})
-    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer)) return false;
+    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer, t.dim(-1))) return false;
   const auto [B, N, Lq, Dh] = op.q.sizes<4>();
   const int64_t Lk = op.k.dim(2), heads = B * N;
   const int64_t key_tiles = ceil_div(Lk, kKeys), query_tiles = ceil_div(Lq, kQueries);
@@ -280,7 +280,7 @@ bool attention_backward_sm90(const AttentionBackward& op, Stream& stream) {
   const Maps maps = {.q = heads_map(op.q, kQueries),
                      .k = heads_map(op.k, kGroupRows),
                      .v = heads_map(op.v, kGroupRows),
-                     .dout = tokens_map(op.dout, kQueries),
+                     .dout = tokens_map(op.dout, N, kQueries),
                      .dk = heads_map(op.dk, kGroupRows),
                      .dv = heads_map(op.dv, kGroupRows)};
   launch(attention_backward_sm90_kernel,

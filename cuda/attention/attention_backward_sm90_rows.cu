@@ -19,18 +19,18 @@ constexpr int kQueries = kBackwardQueries;
 /// A warp a row, also of those past Lq.
 __global__ void __launch_bounds__(kThreads)
     backward_statistics_kernel(float* statistics, unsigned* taken, const bfloat16* dout,
-                               const bfloat16* out, const float* lse, int64_t rows, int64_t tiles,
-                               int64_t N, int64_t Lq) {
+                               const bfloat16* out, int64_t out_stride, const float* lse,
+                               int64_t rows, int64_t tiles, int64_t N, int64_t Lq) {
   const int64_t row = int64_t{blockIdx.x} * kWarps + warp();
   if (row >= rows) return;
   const int64_t tile = row / kQueries, head = tile / tiles;
   const int64_t i = tile % tiles * kQueries + row % kQueries;
   float dot = 0.f;
   if (i < Lq) {
-    const int64_t at = ((head / N * Lq + i) * N + head % N) * kHead + lane() * 4;
+    const int64_t token = head / N * Lq + i, at = head % N * kHead + lane() * 4;
     float a[4], b[4];
-    load_pack(a, dout + at);
-    load_pack(b, out + at);
+    load_pack(a, dout + token * N * kHead + at);
+    load_pack(b, out + token * out_stride + at);
 #pragma unroll
     for (int d = 0; d < 4; ++d) dot += a[d] * b[d];
   }
@@ -72,8 +72,8 @@ void backward_statistics(float* statistics, unsigned* taken, const AttentionBack
   const int64_t tiles = tiles_of(op), rows = B * N * tiles * kQueries;
   launch(backward_statistics_kernel,
          {.grid = ceil_div(rows, kWarps), .block = kThreads, .stream = stream}, statistics, taken,
-         op.dout.data<bfloat16>(), op.out.data<bfloat16>(), op.lse.data<float>(), rows, tiles, N,
-         Lq);
+         op.dout.data<bfloat16>(), op.out.data<bfloat16>(), op.out.dim(2), op.lse.data<float>(),
+         rows, tiles, N, Lq);
 }
 
 void backward_queries(const AttentionBackward& op, const float* sums, Stream& stream) {

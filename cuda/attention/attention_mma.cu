@@ -2,7 +2,7 @@
 //
 //   q    [B, N, Lq, Dh]   bfloat16    a block 128 queries of one head, a warp 32 of them
 //   k, v [B, N, Lk, Dh]   bfloat16    by tiles of kKeys, the next copied while one is used
-//   out  [B, Lq, N*Dh]    bfloat16,   lse [B, N, Lq] float
+//   out  [B, Lq, N*Dh or more]  bfloat16,   lse [B, N, Lq] float
 //
 // A warp's scores stay in registers: what the first product leaves in a lane is what the second takes
 // from it, once rounded to bfloat16 (FlashAttention-2, Dao 2023, sec. 3.3). Exponentials run in base 2,
@@ -38,9 +38,9 @@ struct Shared {
 /// kPlain: no bias, mask or causal rule, and a positive scale.
 template <int Dh, int kKeys, bool kPlain>
 __global__ void __launch_bounds__(kThreads)
-    attention_forward_mma_kernel(bfloat16* out, float* lse, const bfloat16* q, const bfloat16* k,
-                                 const bfloat16* v, const Scores<bfloat16> scores,
-                                 int64_t query_tiles) {
+    attention_forward_mma_kernel(bfloat16* out, int64_t out_stride, float* lse, const bfloat16* q,
+                                 const bfloat16* k, const bfloat16* v,
+                                 const Scores<bfloat16> scores, int64_t query_tiles) {
   auto& shared = shared_memory<Shared<Dh, kKeys>>();
   const int64_t head = blockIdx.x / query_tiles, first = blockIdx.x % query_tiles * kQueries;
   const int64_t Lq = scores.Lq, Lk = scores.Lk;
@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(kThreads)
     }
   // By way of the queries' space, of which a warp has read its own rows only.
   const int64_t b = head / scores.N, n = head % scores.N, row = first + warp() * kWarpQueries;
-  store_rows<Dh, kRowTiles>(out + ((b * Lq + row) * scores.N + n) * Dh, scores.N * Dh, Lq - row,
+  store_rows<Dh, kRowTiles>(out + (b * Lq + row) * out_stride + n * Dh, out_stride, Lq - row,
                             shared.q + warp() * kWarpQueries, o, inverse);
 }
 
@@ -146,15 +146,15 @@ void run(const AttentionForward& op, Stream& stream) {
   const bool plain = !op.bias && !op.key_mask && !op.causal && op.scale > 0.f;
   launch(plain ? attention_forward_mma_kernel<Dh, kKeys, true>
                : attention_forward_mma_kernel<Dh, kKeys, false>,
-         config, op.out.data<bfloat16>(), op.lse.data<float>(), op.q.data<bfloat16>(),
-         op.k.data<bfloat16>(), op.v.data<bfloat16>(), scores, query_tiles);
+         config, op.out.data<bfloat16>(), op.out.dim(2), op.lse.data<float>(),
+         op.q.data<bfloat16>(), op.k.data<bfloat16>(), op.v.data<bfloat16>(), scores, query_tiles);
 }
 
 }  // namespace
 
 bool attention_forward_mma(const AttentionForward& op, Stream& stream) {
   for (const TensorView& t : {op.q, op.k, op.v, op.out})
-    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer)) return false;
+    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer, t.dim(-1))) return false;
   switch (op.q.dim(3)) {
     case 64:
       run<64, 64>(op, stream);

@@ -2,7 +2,7 @@
 //
 //   q    [B, N, Lq, 128]    a tile 128 queries of a head, 64 to each of two warpgroups
 //   k, v [B, N, Lk, 128]    by blocks of kKeys rows, from the last, which alone may be ragged, to the first
-//   out  [B, Lq, N*128],  lse [B, N, Lq] float
+//   out  [B, Lq, N*128 or more],  lse [B, N, Lq] float
 //
 // A block of threads stays and takes a tile after the other. Warp 8 has the copy engine fill rings of
 // queries, keys and values; the warpgroups make products of what lies there. Two things overlap
@@ -207,7 +207,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 bool attention_forward_sm90(const AttentionForward& op, Stream& stream) {
   if (op.bias || op.key_mask || op.causal || op.scale <= 0.f || op.q.dim(3) != kHead) return false;
   for (const TensorView& t : {op.q, op.k, op.v, op.out})
-    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer)) return false;
+    if (t.dtype != DType::kBFloat16 || !packs<bfloat16>(t.pointer, t.dim(-1))) return false;
   const auto [B, N, Lq, Dh] = op.q.sizes<4>();
   const int64_t query_tiles = ceil_div(Lq, kQueries);
   const Tiles tiles = {.N = N,
@@ -220,7 +220,7 @@ bool attention_forward_sm90(const AttentionForward& op, Stream& stream) {
           .block = kThreads,
           .shared = sizeof(Shared),
           .stream = stream},
-         op.lse.data<float>(), tokens_map(op.out, kGroupRows), heads_map(op.q, kGroupRows),
+         op.lse.data<float>(), tokens_map(op.out, N, kGroupRows), heads_map(op.q, kGroupRows),
          heads_map(op.k, kKeys), heads_map(op.v, kKeys), tiles, op.scale * kLog2E);
   return true;
 }

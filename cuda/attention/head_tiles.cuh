@@ -34,11 +34,12 @@ inline TensorMap heads_map(const TensorView& x, int rows) {
                     {kHead, kPart, L * kHead}, {kPart, rows, 2, 1}, Swizzle::k128);
 }
 
-/// The same of x [B, L, N * 128], the heads of a token side by side; coordinates {0, row, 2 n, b}.
-inline TensorMap tokens_map(const TensorView& x, int rows) {
-  const int64_t L = x.dim(1), D = x.dim(2);
-  return tensor_map(x.pointer, DType::kBFloat16, {kPart, L, D / kPart, x.dim(0)}, {D, kPart, L * D},
-                    {kPart, rows, 2, 1}, Swizzle::k128);
+/// The same of the first N * 128 columns of x [B, L, ..], the heads of a token side by side; coordinates
+/// {0, row, 2 n, b}.
+inline TensorMap tokens_map(const TensorView& x, int64_t N, int rows) {
+  const int64_t L = x.dim(1), width = x.dim(2);
+  return tensor_map(x.pointer, DType::kBFloat16, {kPart, L, 2 * N, x.dim(0)},
+                    {width, kPart, L * width}, {kPart, rows, 2, 1}, Swizzle::k128);
 }
 
 /// A descriptor further on in the same tile.

@@ -3,6 +3,7 @@
 
 #include "cuda/gemm/gemm.h"
 
+#include "cpp/ops/gemm/gemm_split.h"
 #include "cuda/common/activation.cuh"
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/launch.cuh"
@@ -39,7 +40,7 @@ SRPO_DEVICE float store(const GemmOutput& to, int64_t row, int64_t column, int64
     return 0.f;
   }
   if (to.bias != nullptr) sum += float(static_cast<const Out*>(to.bias)[column]);
-  if (to.pre != nullptr) static_cast<Out*>(to.pre)[at] = Out(sum);
+  if (to.pre != nullptr) static_cast<Out*>(to.pre)[row * to.pre_stride + column] = Out(sum);
   float value = activate(to.activation, sum);
   if (to.gate != nullptr)
     value *= float(static_cast<const Out*>(to.gate)[row / to.rows_of_sample * to.stride + column]);
@@ -125,6 +126,10 @@ void gemm(const Gemm& product, Stream& stream) {
               .stream = stream},
              g.output.squares, static_cast<const Out*>(g.output.out), g.M, g.N, g.output.stride);
     });
+  }
+  if (g.output.before != nullptr) {
+    for (const Gemm& part : split_columns(g)) gemm(part, stream);
+    return;
   }
   const LaunchConfig config = {.grid = {ceil_div(g.M, kTile), ceil_div(g.N, kTile), g.batch},
                                .block = kThreads,

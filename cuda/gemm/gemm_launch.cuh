@@ -34,17 +34,17 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
                     kBoxA<Tile, kA>);
   p.b = operand_map(g, g.b, kB, g.N, kB == Major::kK ? g.b.column_stride : g.b.row_stride,
                     kBoxB<Tile, kB>);
-  const auto result = [&](const void* data) {
+  const auto result = [&](const void* data, int64_t stride) {
     return tensor_map(data, g.output_dtype, {g.N, g.M, g.batch},
-                      {g.output.stride, g.batch == 1 ? g.output.stride : g.output.batch_stride},
-                      {kWide, 64, 1}, kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
+                      {stride, g.batch == 1 ? stride : g.output.batch_stride}, {kWide, 64, 1},
+                      kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
   };
   if constexpr (kEnding != Ending::kHeads) {
     const void* const joined =
         kEnding == Ending::kSlope ? g.output.derivative_of : g.output.residual;
-    p.out = result(g.output.out);
-    p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre);
-    p.residual = joined == nullptr ? p.out : result(joined);
+    p.out = result(g.output.out, g.output.stride);
+    p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre, g.output.pre_stride);
+    p.residual = joined == nullptr ? p.out : result(joined, g.output.stride);
   }
   if (schedule.split_tiles > 0) {
     const int parts = schedule.groups * Tile::kCluster;

@@ -23,6 +23,7 @@ bool is_aligned(const void* pointer, size_t bytes) {
 
 bool moves(const GemmOutput& o, int64_t element_bytes, int64_t batch) {
   const bool strides = o.stride * element_bytes % 16 == 0 &&
+                       (o.pre == nullptr || o.pre_stride * element_bytes % 16 == 0) &&
                        (batch == 1 || o.batch_stride * element_bytes % 16 == 0);
   return strides && is_aligned(o.out, 16) && is_aligned(o.pre, 16) && is_aligned(o.bias, 4) &&
          is_aligned(o.residual, 16) && is_aligned(o.derivative_of, 16) && is_aligned(o.gate, 4);
@@ -42,6 +43,7 @@ bool takes_gemm_sm90(const Gemm& g) {
   const GemmOutput& o = g.output;
   if (g.dtype != DType::kBFloat16 || o.accumulate != (g.output_dtype == DType::kFloat32))
     return false;
+  if (o.before != nullptr) return false;
   const Major a = major_of(g.a.column_stride), b = major_of(g.b.row_stride);
   if (a == Major::kMN && b == Major::kK) return false;
   if (o.accumulate && a == Major::kK) return false;

@@ -272,7 +272,8 @@ test("what does not fit is answered with the nearest setting that does", () => {
   assert.equal(later!.plan.untried.length, 2, "several ranks have not run either");
 
   const eight = { card: "h20", gpus: 8, nodes: 1 } as const;
-  const kept = request({ embeddings: "x", recompute: false }, "h20", {
+  const sides = { height: 1024, width: 1024 };
+  const kept = request({ embeddings: "x", recompute: false, ...sides }, "h20", {
     machine: eight,
     layout: { sharding: "zero1" },
   });

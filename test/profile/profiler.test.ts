@@ -4,7 +4,7 @@ import { backward } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
 import { native } from "../../ts/native/binding.js";
 import { range } from "../../ts/native/ranges.js";
-import { attention, conv2d, linear, matmul, sum } from "../../ts/ops/index.js";
+import { attention, attentionMlp, conv2d, linear, matmul, sum } from "../../ts/ops/index.js";
 import { Profiler, type Taken } from "../../ts/profile/profiler.js";
 import { linesOf, summaryOf } from "../../ts/profile/summary.js";
 import { traceOf } from "../../ts/profile/trace.js";
@@ -74,6 +74,27 @@ forEachDevice("profile", (test, device) => {
     assert.equal(flops("matmulForward"), 2 * 2 * 3 * 4 * 5);
     assert.equal(flops("attentionForward"), 4 * 2 * 6 * 6 * 8);
     assert.equal(flops("conv2dForward"), 2 * 25 * 3 * 3 * 3 * 2);
+  });
+
+  test("what an op leaves beside its columns is not counted", async () => {
+    const head = () => requireGrad(t(1, 2, 6, 8));
+    const heads = [head(), head(), head()] as const;
+    const taken = await profiled(() => {
+      const y = attentionMlp(heads, t(1, 6, 5), [t(7, 5), t(7)], [t(3, 23), null], { act: "silu" });
+      backward(y, t(1, 6, 3));
+    });
+    const bytes = (name: string) => taken.calls.find((call) => call.name === name)?.bytes;
+    const [D, H] = [16, 7];
+    assert.equal(bytes("attentionForward"), 4 * 6 * (4 * D + 2));
+    assert.equal(bytes("linearForward"), 4 * (6 * 5 + H * 5 + H + 6 * H));
+    // dout, out, q, k, v, dq, dk, dv, and lse
+    assert.equal(bytes("attentionBackward"), 4 * 6 * (8 * D + 2));
+    const [, second] = taken.calls.filter(({ name }) => name === "linearForward");
+    assert.equal(second!.flops, 2 * 6 * (D + H) * 3);
+    assert.deepEqual(
+      taken.calls.filter(({ name }) => name === "linearBackward").map(({ flops }) => flops),
+      [2 * 6 * (D + H) * 3],
+    );
   });
 
   test("the table adds up", async () => {

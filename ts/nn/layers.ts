@@ -3,6 +3,9 @@ import type { LinearOptions } from "../ops/gemm/linear.js";
 import type { MlpOptions } from "../ops/gemm/mlp.js";
 import {
   add,
+  attention,
+  attentionMlp,
+  concat,
   conv2d,
   gatedResidual,
   gelu,
@@ -81,6 +84,29 @@ export function mlpLayers(
     return [w.get(`${name}.weight`), bias] as const;
   });
   return mlp(x, first!, second!, { act, ...options });
+}
+
+/**
+ * Attention, and rows [start, start + count) of layer `up` with the activation behind them, side by side under
+ * layer `down`; see `attentionMlp`.
+ */
+export function attentionMlpLayers(
+  w: ParameterSet,
+  heads: readonly [q: Tensor, k: Tensor, v: Tensor],
+  x: Tensor,
+  [up, down]: readonly [up: { name: string; start: number; count: number }, down: string],
+  { act, ...options }: MlpOptions,
+): Tensor {
+  const { name, start, count } = up;
+  if (![name, down].every((each) => isPlain(w, each))) {
+    const hidden = linearRows(w, name, x, { start, count, act });
+    return linearLayer(w, down, concat([attention(...heads), hidden], 2), options);
+  }
+  const [first, second] = [
+    [w.rows(`${name}.weight`, start, count), w.rows(`${name}.bias`, start, count)] as const,
+    [w.get(`${down}.weight`), w.get(`${down}.bias`)] as const,
+  ];
+  return attentionMlp(heads, x, first, second, { act, ...options });
 }
 
 /** Rows [start, start + count) of `NAME.weight` and `NAME.bias` applied to x: a part of a fused layer. */

@@ -50,8 +50,8 @@ function singleBlock(config: FluxConfig, picture: Picture): number {
   const S = picture.textLength + imageTokens(picture);
   const copies = picture.samples > 1 ? 1 : 0;
   const stats = (4 / picture.bytes) * (2 * S + 3 * config.heads * S);
-  // norm, qkv, q k v, attention, the MLP before and after gelu, both side by side, the gated linear twice
-  return S * ((1 + 3 + 3 + 1) * D + 2 * M + (D + M) + 2 * D) + 3 * (1 + copies) * D + stats;
+  // norm, qkv, q k v, the MLP before gelu, attention beside the MLP after it, the gated linear twice
+  return S * ((1 + 3 + 3) * D + M + (D + M) + 2 * D) + 3 * (1 + copies) * D + stats;
 }
 
 /**
@@ -81,8 +81,9 @@ export function fluxHeld(
   const ends = S * D + S * D + (samples > 1 ? 2 : 1) * Li * D + 3 * Li * config.inChannels;
   const whole = (depth - doubles) * double + (depthSingleBlocks - singles) * single;
   const blocks = (doubles + singles) * S * D + whole;
-  // of a single block: of both parts side by side, of each, and of the residual
-  const gradients = S * (2 * (D + M) + 2 * D);
+  // of a single block: the residual's before and behind the gate, attention's and the MLP's; or, when the MLP's
+  // is done, the residual's, attention's, the norm's, q k v, and float sums of q's in two parts and in tiles
+  const gradients = S * Math.max(2 * D + D + M, 6 * D + (4 / bytes) * 3 * D);
   const passing = gradients + largest; // what is kept stays to the end of backward
   return {
     kept: chain * samples * bytes * (ends + blocks),

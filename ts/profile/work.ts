@@ -53,23 +53,35 @@ function batchOf(y: Shape): number {
   return product(y.slice(0, -2));
 }
 
+// Elements that are not touched, where an op takes or gives some columns of a wider tensor.
+const besideOf: Readonly<
+  Record<string, (given: readonly (Shape | undefined)[], made: readonly Shape[]) => number>
+> = {
+  // q, ..; out [B, L, N*Dh or more]
+  attentionForward: ([q], [out]) => product(out!) - product(q!),
+  // dout, out
+  attentionBackward: ([dout, out]) => product(out!) - product(dout!),
+  // x, w, .., into: it is what is given, too
+  linearForward: ([x, w, , , , , , into]) =>
+    into === undefined ? 0 : 2 * product(into) - (product(x!) / x!.at(-1)!) * w![0]!,
+};
+
 /** What a call of the binding's function `name` asked for. */
 export function workOf(name: string, args: readonly unknown[], result: unknown): Work {
   const taken = handlesIn(args);
   const given = handlesIn(Array.isArray(result) ? result : [result]);
   const shape = (t: Handle): number[] => native.tensorShape(t);
-  const bytes = [...taken, ...given].reduce(
-    (sum, t) => sum + product(shape(t)) * bytesOf[native.tensorDType(t) as DType],
-    0,
-  );
   const all = [...taken, ...given];
+  const shapesOfArguments = args.map((value) => (isHandle(value) ? shape(value) : undefined));
+  const beside = besideOf[name]?.(shapesOfArguments, given.map(shape)) ?? 0;
+  const elementBytes = (t: Handle) => bytesOf[native.tensorDType(t) as DType];
+  const bytes =
+    all.reduce((sum, t) => sum + product(shape(t)) * elementBytes(t), 0) -
+    (beside > 0 ? beside * elementBytes(all[0]!) : 0);
   const shapes = (taken.length > 0 ? taken : given)
     .map((t) => `[${shape(t).join(", ")}]`)
     .join(" x ");
-  const count = flopsOf[name]?.(
-    args.map((value) => (isHandle(value) ? shape(value) : undefined)),
-    given.map(shape),
-  );
+  const count = flopsOf[name]?.(shapesOfArguments, given.map(shape));
   return {
     shapes: all.length === 0 ? "" : `${shapes} ${native.tensorDType(all[0]!)}`,
     bytes,

@@ -1,6 +1,6 @@
 // Attention in blocks: the scores of a block of queries and keys live in the cache only.
 //
-//   q, dq  [B, N, Lq, Dh],  k, v, dk, dv  [B, N, Lk, Dh],  out, dout  [B, Lq, N*Dh]   T
+//   q, dq  [B, N, Lq, Dh],  k, v, dk, dv  [B, N, Lk, Dh],  dout  [B, Lq, N*Dh],  out  also wider   T
 //   s = scale * q k^T + bias, hidden keys -infinity;  p = exp(s - lse);  out = p v
 //
 // Forward keeps the highest score and the sum of exponentials of a row from block to block and
@@ -81,8 +81,8 @@ void forward(const AttentionForward& op) {
     if (first == end) return;
     kernels<T>().forward({
         .scores = scores_of<T>(op, b, n),
-        .out = op.out.data<T>() + (b * Lq * N + n) * Dh,
-        .out_stride = N * Dh,
+        .out = op.out.data<T>() + b * Lq * op.out.dim(2) + n * Dh,
+        .out_stride = op.out.dim(2),
         .lse = op.lse.data<float>() + head * Lq,
         .first = first,
         .end = end,
@@ -123,8 +123,9 @@ void backward(const AttentionBackward& op) {
           .dq = dq,
           .dbias = op.dbias ? op.dbias.data<float>() + n * Lq * Lk : nullptr,
           .dout = dout + (b * Lq * N + n) * Dh,
-          .out = out + (b * Lq * N + n) * Dh,
-          .out_stride = N * Dh,
+          .dout_stride = N * Dh,
+          .out = out + b * Lq * op.out.dim(2) + n * Dh,
+          .out_stride = op.out.dim(2),
           .lse = op.lse.data<float>() + head * Lq,
           .first = first,
           .end = end,

@@ -55,8 +55,9 @@ struct AttentionBackwardTask {
   T* dv;          // [Lk, Dh]
   float* dq;      // [Lq, Dh up to 16], not yet scaled
   float* dbias;   // [Lq, Lk], added to, or null
-  const T* dout;  // row i at dout + i * out_stride
-  const T* out;   // the same rows of out
+  const T* dout;  // row i at dout + i * dout_stride
+  int64_t dout_stride;
+  const T* out;  // the same rows of out, out_stride apart
   int64_t out_stride;
   const float* lse;  // [Lq]
   int64_t first, end;

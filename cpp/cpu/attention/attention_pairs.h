@@ -120,11 +120,11 @@ void attention_backward_pairs(const AttentionBackwardTask<bf16_bits>& task) {
         if (j == task.first) std::memset(dq, 0, sizeof(float) * m * wide);
         continue;
       }
-      const bf16_bits* dout_rows = task.dout + i * task.out_stride;
+      const bf16_bits* dout_rows = task.dout + i * task.dout_stride;
       copy_rows(q, H, words(s.q + i * Dh), half, m, half);
-      copy_rows(dout, H, words(dout_rows), task.out_stride / 2, m, half);
+      copy_rows(dout, H, words(dout_rows), task.dout_stride / 2, m, half);
       pair_rows(q_pairs, D, s.q + i * Dh, Dh, m, Dh);
-      pair_rows(dout_pairs, D, dout_rows, task.out_stride, m, Dh);
+      pair_rows(dout_pairs, D, dout_rows, task.dout_stride, m, Dh);
       block_product<Pairs>(p, K, {q, H, 1}, kt, K, m, up_to_16(n), half, Into::kSet);
       block_product<Pairs>(ds, K, {dout, H, 1}, vt, K, m, up_to_16(n), half, Into::kSet);
       for (int64_t r = 0; r < m; ++r)

@@ -269,7 +269,7 @@ void attention_forward_task(const AttentionForwardTask<T>& task) {
 /// <dout, out> of a query. Made again for each block of keys: cheaper than a pass of its own.
 template <typename T>
 float delta_of(const AttentionBackwardTask<T>& task, int64_t query) {
-  const T* dout = task.dout + query * task.out_stride;
+  const T* dout = task.dout + query * task.dout_stride;
   const T* out = task.out + query * task.out_stride;
   f32x16 total = splat(0.f);
   for_each_16(task.scores.Dh, [&](int64_t d, int64_t count) {
@@ -347,7 +347,7 @@ void attention_backward_task(const AttentionBackwardTask<T>& task) {
         continue;
       }
       copy_rows(q, D, s.q + i * Dh, Dh, m, Dh);
-      copy_rows(dout, D, task.dout + i * task.out_stride, task.out_stride, m, Dh);
+      copy_rows(dout, D, task.dout + i * task.dout_stride, task.dout_stride, m, Dh);
       block_product(p, K, {q, D, 1}, kt, K, m, up_to_16(n), Dh, Into::kSet);
       block_product(ds, K, {dout, D, 1}, vt, K, m, up_to_16(n), Dh, Into::kSet);
       for (int64_t r = 0; r < m; ++r)

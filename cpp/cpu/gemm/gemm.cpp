@@ -20,6 +20,7 @@
 #include "cpp/cpu/gemm/gemm_kernels.h"
 #include "cpp/cpu/isa.h"
 #include "cpp/cpu/parallel.h"
+#include "cpp/ops/gemm/gemm_split.h"
 
 namespace srpo::cpu {
 namespace {
@@ -316,6 +317,10 @@ void run_chunk(const Plan& p, int64_t batch, int64_t batches, int64_t panel, int
 }  // namespace
 
 void gemm(const Gemm& g) {
+  if (g.output.before != nullptr) {
+    for (const Gemm& part : split_columns(g)) gemm(part);
+    return;
+  }
   const Plan plan = plan_for(g);
   const int64_t room = std::max<int64_t>(1, static_cast<int64_t>(kChunkBytes) / plan.panel_bytes);
   if (plan.panels <= room) {

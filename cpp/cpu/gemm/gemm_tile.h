@@ -202,7 +202,8 @@ void finish_as(const GemmOutput& o, int64_t row, int64_t column, int64_t rows, i
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t at = (row + i) * o.stride + column;
     T* out = static_cast<T*>(o.out) + at;
-    T* pre = o.pre == nullptr ? nullptr : static_cast<T*>(o.pre) + at;
+    T* pre =
+        o.pre == nullptr ? nullptr : static_cast<T*>(o.pre) + (row + i) * o.pre_stride + column;
     const T* residual = o.residual == nullptr ? nullptr : static_cast<const T*>(o.residual) + at;
     const T* gate = o.gate == nullptr ? nullptr
                                       : static_cast<const T*>(o.gate) +

@@ -49,9 +49,12 @@ void attention_backward(const AttentionBackward& op, Stream& stream) {
   constexpr auto kOp = "attention backward";
   require_inputs(kOp, op);
   const auto [B, N, Lq, Dh] = op.q.sizes<4>();
-  require_shape(kOp, "out", op.out, {B, Lq, N * Dh});
+  if (op.out.rank != 3 || op.out.dim(2) < N * Dh)
+    require_shape(kOp, "out", op.out, {B, Lq, N * Dh});
+  require_shape(kOp, "out", op.out, {B, Lq, -1});
   require_like(kOp, "out", op.out, op.q);
-  require_gradient(kOp, "dout", op.dout, op.out);
+  require_shape(kOp, "dout", op.dout, {B, Lq, N * Dh});
+  require_like(kOp, "dout", op.dout, op.q);
   require_float32(kOp, "lse", op.lse, {B, N, Lq}, op.q);
   if (op.dbias) {
     if (!op.bias) refuse("ERR_TYPE", kOp, "dbias", "none without a bias", "a tensor");

@@ -9,7 +9,7 @@ namespace srpo {
 /// among those that the causal rule (j <= i) and the key mask leave. A row that sees no key gives 0.
 /// Source: attention (Vaswani et al. 2017, sec. 3.2.1); in blocks as FlashAttention-2 (Dao 2023).
 struct AttentionForward {
-  TensorView out;  // [B, Lq, N*Dh]          out
+  TensorView out;  // [B, Lq, N*Dh]          out; or wider: its first N*Dh columns
   TensorView
       lse;       // [B, N, Lq]      float  out, log of the row's sum of exponentials, for backward;
                  //                        +infinity where a row sees no key
@@ -31,7 +31,7 @@ struct AttentionBackward {
       dbias;  // [N, Lq, Lk]     float  added to, summed over the batch in order; may be missing
   TensorView dq_parts;  // [parts, B, N, Lq, Dh up to 16]  float  scratch, see attention_dq_parts
   TensorView dout;      // [B, Lq, N*Dh]
-  TensorView out;       // [B, Lq, N*Dh]
+  TensorView out;       // [B, Lq, N*Dh]    or wider, as in forward
   TensorView lse;       // [B, N, Lq]      float
   TensorView q;         // [B, N, Lq, Dh]
   TensorView k;         // [B, N, Lk, Dh]

@@ -12,8 +12,9 @@ constexpr int kSquareRows = 16, kSquareColumns = 64;
 /// What becomes of a matrix product's sums, all in float until the last rounding:
 ///   pre = sums + bias,   y = activation(pre),   out = residual + gate * y
 /// or out += sums, or out = sums * activation'(derivative_of).
-/// out, pre, residual and derivative_of are row-major with `stride` elements a row; all are of out's
-/// dtype. Null: not given. Every pointer is that of batch 0; those four move on by `batch_stride`.
+/// out, residual and derivative_of are row-major with `stride` elements a row, pre with `pre_stride`; all
+/// are of out's dtype. Null: not given. Every pointer is that of batch 0; those four move on by
+/// `batch_stride`.
 struct GemmOutput {
   void* out = nullptr;
   int64_t stride = 0;
@@ -24,10 +25,15 @@ struct GemmOutput {
   const void* bias = nullptr;  // [N]
   ActivationKind activation = ActivationKind::kNone;
   void* pre = nullptr;  // out: what the activation was given
+  int64_t pre_stride = 0;
   const void* residual = nullptr;
   const void* gate = nullptr;  // [rows / rows_of_sample, N]
   int64_t rows_of_sample = 1;
   const void* derivative_of = nullptr;  // does this, and nothing else
+  /// Where given, takes the first columns, `before_columns` of them and as many a row: their sums and no
+  /// more. Column 0 of all others is then the one behind them. Of one batch.
+  void* before = nullptr;
+  int64_t before_columns = 0;
 };
 
 }  // namespace srpo

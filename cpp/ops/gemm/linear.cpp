@@ -40,6 +40,17 @@ void linear_forward(const LinearForward& op, Stream& stream) {
     require_shape(kOp, "b", op.b, {N});
     require_like(kOp, "b", op.b, op.x);
   }
+  bool fits = op.y.rank == op.x.rank;
+  for (int i = 0; fits && i < op.x.rank - 1; ++i) fits = op.y.dims[i] == op.x.dims[i];
+  if (!fits)
+    refuse("ERR_SHAPE", kOp, "x", "rows as in the tensor it goes into, " + shape_text(op.y),
+           shape_text(op.x));
+  if (op.y.dim(-1) < N)
+    refuse("ERR_SHAPE", kOp, "w", "at most " + std::to_string(op.y.dim(-1)) + " rows",
+           shape_text(op.w));
+  require_like(kOp, "x", op.x, op.y);
+  if (op.y.dim(-1) > N && (op.residual || op.gate))
+    refuse("ERR_TYPE", kOp, "into", "neither residual nor gate beside other columns", "one");
   if (op.residual) {
     require_same_shape(kOp, "residual", op.residual, op.y);
     require_like(kOp, "residual", op.residual, op.x);
@@ -80,7 +91,9 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
   const bool reads_pre = op.activation != ActivationKind::kNone || op.dgate;
   if (reads_pre && !op.pre) refuse("ERR_TYPE", kOp, "pre", "what forward saved", "nothing");
   if (op.input_pre) {
-    require_same_shape(kOp, "inputPre", op.input_pre, op.x);
+    TensorView behind = op.x;
+    if (op.dx_before) behind.dims[behind.rank - 1] -= op.dx_before.dim(-1);
+    require_same_shape(kOp, "inputPre", op.input_pre, behind);
     require_like(kOp, "inputPre", op.input_pre, op.x);
   } else if (op.input_activation != ActivationKind::kNone) {
     refuse("ERR_TYPE", kOp, "inputPre", "what the activation of x was given", "nothing");

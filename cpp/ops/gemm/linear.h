@@ -8,7 +8,7 @@ namespace srpo {
 /// pre = x w^T + b,   a = activation(pre),   y = residual + gate * a. M is the product of x's leading
 /// sizes; sample s of the gate's S holds rows [s M / S, (s + 1) M / S).
 struct LinearForward {
-  TensorView y;         // [M.., N]     out
+  TensorView y;         // [M.., N]     out; or wider, without residual and gate: its last N columns
   TensorView pre;       // [M.., N]     out, or not given: pre, for backward
   TensorView x;         // [M.., K]
   TensorView w;         // [N, K]
@@ -21,9 +21,10 @@ struct LinearForward {
 /// dx, dgate and dpre are written; dw and db are added to, in float, with one rounding at the end where dw
 /// is bfloat16; squares is written: of each block of 16 rows and 64 columns of dw, the sum of the squares of
 /// what it then holds. What is not given is not computed. With input_pre, of which x is the activation, dx is the
-/// gradient of input_pre.
+/// gradient of input_pre. dx may be of x's last columns alone, and so is input_pre then: the gradient of
+/// those before them, C of them, is written to dx_before.
 struct LinearBackward {
-  TensorView dx;       // [M.., K]            out
+  TensorView dx;       // [M.., K - C]        out
   TensorView dw;       // [N, K]       float, or with x bfloat16 too  in and out
   TensorView db;       // [N]          float  in and out
   TensorView squares;  // [ceil(N / 16), ceil(K / 64)]  float  out, or not given
@@ -35,8 +36,9 @@ struct LinearBackward {
   TensorView pre;      // [M.., N]            given if there is an activation, or dgate is wanted
   TensorView gate;     // [S, N]              or not given
   ActivationKind activation;
-  TensorView input_pre;  // [M.., K]        or not given
+  TensorView input_pre;  // [M.., K - C]    or not given
   ActivationKind input_activation;
+  TensorView dx_before;  // [M.., C]        out; not given: C is 0
 };
 
 void linear_forward(const LinearForward& op, Stream& stream);

@@ -7,7 +7,8 @@ namespace srpo {
 
 /// y = residual + gate * activation(x w^T + b)
 inline Gemm forward_product(const LinearForward& op) {
-  const int64_t M = op.x.rows(), N = op.w.dim(0), K = op.w.dim(1);
+  const int64_t M = op.x.rows(), N = op.w.dim(0), K = op.w.dim(1), width = op.y.dim(-1);
+  const int64_t first = (width - N) * static_cast<int64_t>(size_of(op.y.dtype));
   return {
       .M = M,
       .N = N,
@@ -16,11 +17,12 @@ inline Gemm forward_product(const LinearForward& op) {
       .output_dtype = op.y.dtype,
       .a = {.data = op.x.pointer, .row_stride = K, .column_stride = 1},
       .b = {.data = op.w.pointer, .row_stride = 1, .column_stride = K},
-      .output = {.out = op.y.pointer,
-                 .stride = N,
+      .output = {.out = op.y.data<char>() + first,
+                 .stride = width,
                  .bias = op.b.pointer,
                  .activation = op.activation,
                  .pre = op.pre.pointer,
+                 .pre_stride = N,
                  .residual = op.residual.pointer,
                  .gate = op.gate.pointer,
                  .rows_of_sample = op.gate ? M / op.gate.dim(0) : M},
@@ -35,7 +37,7 @@ inline const void* gradient_of_pre(const LinearBackward& op) {
   return changes_gradient(op) ? op.dpre.pointer : op.dy.pointer;
 }
 
-/// dx = dpre w, or that times the slope of the activation that made x
+/// dx = dpre w, or that times the slope of the activation that made x; behind dx_before
 inline Gemm input_gradient_product(const LinearBackward& op) {
   const int64_t N = op.w.dim(0), K = op.w.dim(1);
   const bool slopes = op.input_activation != ActivationKind::kNone;
@@ -48,9 +50,11 @@ inline Gemm input_gradient_product(const LinearBackward& op) {
       .a = {.data = gradient_of_pre(op), .row_stride = N, .column_stride = 1},
       .b = {.data = op.w.pointer, .row_stride = K, .column_stride = 1},
       .output = {.out = op.dx.pointer,
-                 .stride = K,
+                 .stride = op.dx.dim(-1),
                  .activation = op.input_activation,
-                 .derivative_of = slopes ? op.input_pre.pointer : nullptr},
+                 .derivative_of = slopes ? op.input_pre.pointer : nullptr,
+                 .before = op.dx_before.pointer,
+                 .before_columns = op.dx_before ? op.dx_before.dim(-1) : 0},
   };
 }
 

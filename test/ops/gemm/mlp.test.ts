@@ -200,6 +200,8 @@ forEachDevice("mlp", (test, device) => {
         false,
         inputPre?.handle ?? null,
         "silu",
+        null,
+        0,
       );
     refuses(
       backwardWith(null),

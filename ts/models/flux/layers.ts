@@ -1,6 +1,6 @@
-import { linearLayer, linearRows, mlpLayers, qkvLayers } from "../../nn/layers.js";
+import { attentionMlpLayers, linearLayer, mlpLayers, qkvLayers } from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
-import { attention, concat, modulatedLayerNorm, slice, split } from "../../ops/index.js";
+import { attention, modulatedLayerNorm, slice, split } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { hiddenSize, type FluxConfig } from "./config.js";
 import type { Modulation } from "./modulation.js";
@@ -83,14 +83,13 @@ export function singleBlock(
     qScale: w.get(`${block}.norm.query_norm.scale`),
     kScale: w.get(`${block}.norm.key_norm.scale`),
   };
-  const [q, k, v] = qkvLayers(w, [qkv], { heads: config.heads, rope: pe });
-  const hidden = linearRows(w, linear1, normed, {
-    start: 3 * D,
-    count: mlpSize(config),
+  const heads = qkvLayers(w, [qkv], { heads: config.heads, rope: pe });
+  const up = { name: linear1, start: 3 * D, count: mlpSize(config) };
+  return attentionMlpLayers(w, heads, normed, [up, `${block}.linear2`], {
     act: "gelu-tanh",
+    residual: x,
+    gate: gate!,
   });
-  const both = concat([attention(q, k, v), hidden], 2); // [B, L, 5D]
-  return linearLayer(w, `${block}.linear2`, both, { residual: x, gate: gate! });
 }
 
 /** The output head: LN(img) under its own shift and scale, then a linear to the packed channels. */

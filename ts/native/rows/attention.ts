@@ -2,6 +2,7 @@ import type { Handle } from "../handle.js";
 
 /** What cpp/binding/attention.cpp registers. */
 export interface AttentionRows {
+  /** out has so many columns `beside`, behind those that are written. */
   attentionForward(
     q: Handle,
     k: Handle,
@@ -10,8 +11,9 @@ export interface AttentionRows {
     keyMask: Handle | null,
     scale: number,
     causal: boolean,
+    beside: number,
   ): [out: Handle, lse: Handle];
-  /** dbias (float32) is added to. */
+  /** dbias (float32) is added to. out may have columns beside attention's, dout has none. */
   attentionBackward(
     dout: Handle,
     out: Handle,

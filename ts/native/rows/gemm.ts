@@ -2,6 +2,7 @@ import type { Handle } from "../handle.js";
 
 /** What cpp/binding/gemm.cpp registers. */
 export interface GemmRows {
+  /** y is `into`, where it is given: the last columns of its rows are written. */
   linearForward(
     x: Handle,
     w: Handle,
@@ -10,8 +11,12 @@ export interface GemmRows {
     gate: Handle | null,
     act: string,
     save: boolean,
+    into: Handle | null,
   ): [y: Handle, pre: Handle | null];
-  /** dw and db (float32) are added to. With inputPre, x is inputAct of it, and dx is its gradient. */
+  /**
+   * dw and db (float32) are added to. With inputPre, x is inputAct of it, and dx is its gradient. With `split`
+   * dx and inputPre are of the columns behind so many, and dxBefore is of those.
+   */
   linearBackward(
     dy: Handle,
     x: Handle,
@@ -25,7 +30,8 @@ export interface GemmRows {
     wantsDgate: boolean,
     inputPre: Handle | null,
     inputAct: string,
-    squares?: Handle | null,
-  ): [dx: Handle | null, dgate: Handle | null];
+    squares: Handle | null,
+    split: number,
+  ): [dx: Handle | null, dgate: Handle | null, dxBefore: Handle | null];
   matmulForward(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
 }

@@ -40,6 +40,7 @@ export function attention(
     keyMask?.handle ?? null,
     factor,
     causal,
+    0,
   );
   return record("attention", [q, k, v, bias], out, (dout) => {
     const dbias = weightGradient(bias);

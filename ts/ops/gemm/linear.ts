@@ -39,6 +39,7 @@ export function linear(
     gate?.handle ?? null,
     act,
     save,
+    null,
   );
   return record("linear", [x, w, b, residual, gate], y, (dy) => {
     const factors = act === "none" && gate === null ? w.factors : undefined;
@@ -61,6 +62,7 @@ export function linear(
       null,
       "none",
       dw.squares,
+      0,
     );
     const dresidual = residual?.requiresGrad === true ? alias(dy) : null;
     return [dx, dw.result, db.result, dresidual, dgate];

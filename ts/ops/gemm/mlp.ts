@@ -39,6 +39,7 @@ export function mlp(
     null,
     act,
     slopes,
+    null,
   );
   const [y, preGate] = native.linearForward(
     hidden,
@@ -48,6 +49,7 @@ export function mlp(
     gate?.handle ?? null,
     "none",
     needsGradient(gate),
+    null,
   );
   return record("mlp", [x, w1, b1, w2, b2, residual, gate], y, (dy) => {
     const [dw2, db2] = [productGradient(w2, x), weightGradient(b2)];
@@ -66,6 +68,7 @@ export function mlp(
       beneath ? pre : null,
       beneath ? act : "none",
       dw2.squares,
+      0,
     );
     const [dw1, db1] = [productGradient(w1, x), weightGradient(b1)];
     let dx = null;
@@ -84,6 +87,7 @@ export function mlp(
         null,
         "none",
         dw1.squares,
+        0,
       );
       native.tensorDispose(dpre);
     }
