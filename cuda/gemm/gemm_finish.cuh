@@ -5,7 +5,7 @@
 //   kJoin     out = residual + sums
 //   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
 //   kHeads    q, k and v: gemm_heads.cuh
-//   kSlope    out = sums * activation'(derivative_of)
+//   kSlope    out = sums * activation'(derivative_of), but the first columns to `before` as they are
 //
 // The residual, or derivative_of in its place, comes while the products are computed.
 #pragma once
@@ -110,10 +110,11 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
       if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at.at[1], at.at[0]);
       if (outlet.joins()) {
         outlet.wait_for_fetched();
-        if constexpr (kEnding == Ending::kSlope)
-          multiply_slopes(p.output.activation, v, buffer);
-        else
+        if constexpr (kEnding == Ending::kSlope) {
+          if (!outlet.is_before(at)) multiply_slopes(p.output.activation, v, buffer);
+        } else {
           with_bfloat16(v, buffer, [](float& value, float r) { value += r; });
+        }
       }
       put_bfloat16(buffer, v);
     }
@@ -121,8 +122,10 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     if (!outlet.leads()) continue;
     if constexpr (kEnding == Ending::kAdd)
       tma_add(p.out, buffer, at);
+    else if (outlet.is_before(at))
+      tma_store(p.pre, buffer, at);
     else
-      tma_store(p.out, buffer, at);
+      tma_store(p.out, buffer, outlet.behind(at));
     if (kEnding == Ending::kFinish && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
     bulk_commit();
   }

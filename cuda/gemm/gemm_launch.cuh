@@ -34,17 +34,20 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
                     kBoxA<Tile, kA>);
   p.b = operand_map(g, g.b, kB, g.N, kB == Major::kK ? g.b.column_stride : g.b.row_stride,
                     kBoxB<Tile, kB>);
-  const auto result = [&](const void* data, int64_t stride) {
-    return tensor_map(data, g.output_dtype, {g.N, g.M, g.batch},
+  const int64_t columns = g.N - g.output.before_columns;
+  const auto result = [&](const void* data, int64_t columns, int64_t stride) {
+    return tensor_map(data, g.output_dtype, {columns, g.M, g.batch},
                       {stride, g.batch == 1 ? stride : g.output.batch_stride}, {kWide, 64, 1},
                       kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
   };
   if constexpr (kEnding != Ending::kHeads) {
     const void* const joined =
         kEnding == Ending::kSlope ? g.output.derivative_of : g.output.residual;
-    p.out = result(g.output.out, g.output.stride);
-    p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre, g.output.pre_stride);
-    p.residual = joined == nullptr ? p.out : result(joined, g.output.stride);
+    p.out = result(g.output.out, columns, g.output.stride);
+    p.pre = g.output.pre == nullptr ? p.out : result(g.output.pre, columns, g.output.pre_stride);
+    if (g.output.before != nullptr)
+      p.pre = result(g.output.before, g.output.before_columns, g.output.before_columns);
+    p.residual = joined == nullptr ? p.out : result(joined, columns, g.output.stride);
   }
   if (schedule.split_tiles > 0) {
     const int parts = schedule.groups * Tile::kCluster;

@@ -61,10 +61,22 @@ struct GemmOutlet {
     else
       bulk_wait_read<2 * Tile::kBuffers / kLess - 1>();
   }
+  /// Whether the piece is of the first columns, which go elsewhere as they are; it is never of both.
+  SRPO_DEVICE bool is_before(const Coordinates<3>& piece) const {
+    return kEnding == Ending::kSlope && piece.at[0] < p.output.before_columns;
+  }
+  /// Where a piece that is not lies in the output and in what joins it.
+  SRPO_DEVICE Coordinates<3> behind(const Coordinates<3>& piece) const {
+    const int first = kEnding == Ending::kSlope ? static_cast<int>(p.output.before_columns) : 0;
+    return {piece.at[0] - first, piece.at[1], piece.at[2]};
+  }
   /// By the leader: the residual of piece `piece` of the tile, for the buffer that is its turn's.
   SRPO_DEVICE void fetch(const Coordinates<3>& tile, int piece, int number) const {
+    const Coordinates<3> at = piece_at(tile, piece);
+    if (is_before(at))
+      return mbarrier_arrive(fetched(number));  // nothing comes, and nobody waits for it
     mbarrier_arrive_expect(fetched(number), kHalf);
-    tma_load(buffer(number), p.residual, fetched(number), piece_at(tile, piece));
+    tma_load(buffer(number), p.residual, fetched(number), behind(at));
   }
   static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
     return {opaque(tile.at[0]) + piece % kPieces * kWide, opaque(tile.at[1]) + piece / kPieces * 64,

@@ -9,9 +9,10 @@ namespace srpo::cuda {
 
 struct GemmParameters {
   TensorMap a = {}, b = {};  // innermost: K, or M and N where the operand lies so; then the batch
-  TensorMap out = {}, pre = {}, residual = {};  // [batch, M, N]; kSlope: residual is derivative_of
-  GemmOutput output;                            // what else is to be done, and whether
-  GemmHeads heads;                              // instead of out, pre and residual
+  // [batch, M, N]; kSlope: residual is derivative_of, pre the output's `before`
+  TensorMap out = {}, pre = {}, residual = {};
+  GemmOutput output;  // what else is to be done, and whether
+  GemmHeads heads;    // instead of out, pre and residual
   int M, N;
   int rows_of_sample;
   GemmSchedule schedule;

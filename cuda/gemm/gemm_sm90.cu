@@ -26,7 +26,8 @@ bool moves(const GemmOutput& o, int64_t element_bytes, int64_t batch) {
                        (o.pre == nullptr || o.pre_stride * element_bytes % 16 == 0) &&
                        (batch == 1 || o.batch_stride * element_bytes % 16 == 0);
   return strides && is_aligned(o.out, 16) && is_aligned(o.pre, 16) && is_aligned(o.bias, 4) &&
-         is_aligned(o.residual, 16) && is_aligned(o.derivative_of, 16) && is_aligned(o.gate, 4);
+         is_aligned(o.residual, 16) && is_aligned(o.derivative_of, 16) && is_aligned(o.gate, 4) &&
+         is_aligned(o.before, 16);
 }
 
 /// How the operands lie says it: each way has one, that of the op's direction; dy w has two.
@@ -43,12 +44,12 @@ bool takes_gemm_sm90(const Gemm& g) {
   const GemmOutput& o = g.output;
   if (g.dtype != DType::kBFloat16 || o.accumulate != (g.output_dtype == DType::kFloat32))
     return false;
-  if (o.before != nullptr) return false;
   const Major a = major_of(g.a.column_stride), b = major_of(g.b.row_stride);
   if (a == Major::kMN && b == Major::kK) return false;
   if (o.accumulate && a == Major::kK) return false;
   const bool slopes = o.derivative_of != nullptr;
   if (slopes && ending_of(g) != Ending::kSlope) return false;
+  if (o.before != nullptr && (!slopes || o.before_columns % kWide != 0)) return false;
   const bool finishes = o.bias != nullptr || o.pre != nullptr || o.gate != nullptr ||
                         (o.activation != ActivationKind::kNone && !slopes);
   if (finishes && b == Major::kMN) return false;

@@ -68,6 +68,7 @@ struct Product {
       g.output.bias = bias.get();
       g.output.activation = ActivationKind::kGeluTanh;
       g.output.pre = pre.get();
+      g.output.pre_stride = N;
       g.output.residual = residual.get();
       g.output.gate = gate.get();
       g.output.rows_of_sample = M / 2;

@@ -88,6 +88,7 @@ void add_primitives(std::vector<Case>& cases);
 void add_copies(std::vector<Case>& cases);
 void add_products(std::vector<Case>& cases);
 void add_gemm(std::vector<Case>& cases);
+void add_gemm_columns(std::vector<Case>& cases);
 void add_gemm_heads(std::vector<Case>& cases);
 
 /// Waits for what was launched; throws what a kernel did wrong.

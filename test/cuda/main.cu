@@ -84,6 +84,7 @@ int run(int argc, char** argv) {
   add_copies(cases);
   add_products(cases);
   add_gemm(cases);
+  add_gemm_columns(cases);
   add_gemm_heads(cases);
   PlainStream stream;
   int passed = 0, failed = 0;
