@@ -147,17 +147,20 @@ test("what is planned for weights, gradients and moments is what is allocated", 
       }
 });
 
-test("ZeRO-1 has the sum of its range beside its gradients, which factors spare it", () => {
+test("ZeRO-1 has all gradients, ZeRO-2 its part and some buckets, either less what is factored", () => {
   const machine = { card: "h20", gpus: 8, nodes: 1 } as const;
-  const gradients = (modulationGradients: "full" | "factors") => {
-    const asked = request({ modulationGradients }, "h20", {
-      machine,
-      layout: { sharding: "zero1" },
-    });
-    return planOf(asked).parts.find(({ name }) => name === "gradients")!.bytes;
+  const bytesOfPart = (modulationGradients: "full" | "factors", sharding: "zero1" | "zero2") => {
+    const { parts } = planOf(
+      request({ modulationGradients }, "h20", { machine, layout: { sharding } }),
+    );
+    return (name: string) => parts.find((part) => part.name === name)?.bytes;
   };
-  near(gradients("full"), 4 * 11.9e9 * (1 + 1 / 8), 1e-3, "full");
-  near(gradients("factors"), 4 * (11.9e9 - 3.246e9), 1e-3, "factors");
+  near(bytesOfPart("full", "zero1")("gradients")!, 4 * 11.9e9, 1e-3, "full");
+  near(bytesOfPart("factors", "zero1")("gradients")!, 4 * (11.9e9 - 3.246e9), 1e-3, "factors");
+  assert.equal(bytesOfPart("full", "zero1")("gradients on their way"), undefined);
+  const two = bytesOfPart("full", "zero2");
+  near(two("gradients")!, (4 * 11.9e9) / 8, 1e-3, "ZeRO-2");
+  near(two("gradients on their way")!, 4 * 4 * 2 ** 27, 1e-9, "four buckets");
 });
 
 test("factors of modulation gradients: kernels.md's 65.3 GB, and what an update's samples leave", () => {
@@ -279,7 +282,7 @@ test("what does not fit is answered with the nearest setting that does", () => {
   });
   assert.equal(planOf(kept).fits, false);
   const { today: again } = nearestThatFits(kept);
-  assert.deepEqual(again!.changes, ["--recompute all", "--modulation-gradients factors"]);
+  assert.deepEqual(again!.changes, ["--recompute all"]);
 });
 
 test("LoRA trains little and keeps the base's weights", () => {

@@ -85,6 +85,12 @@ for (const dtype of ["float32", "bfloat16", "int32"] as const)
     const part = empty([n], { dtype, device });
     communicator.reduceScatter(whole, part);
     await assertValues(part, (i) => summed(rank * n + i, dtype), `scatter ${dtype} ${n}`);
+
+    // In place: the sum goes where the rank's own part of the input lies.
+    const inPlace = mine(n * size, dtype);
+    const own = inPlace.viewOf(rank * n, [n]);
+    communicator.reduceScatter(inPlace, own);
+    await assertValues(own, (i) => summed(rank * n + i, dtype), `scatter in place ${dtype} ${n}`);
   }
 
 for (const dtype of ["float32", "bfloat16", "int32", "uint8"] as const)

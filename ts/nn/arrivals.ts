@@ -2,7 +2,7 @@
 export interface Arriving {
   readonly first: number;
   readonly count: number;
-  /** What is enqueued from here on comes after them. */
+  /** What is enqueued from here on comes after them. @throws SrpoError if they are not on their way yet */
   wait(): void;
 }
 
@@ -17,14 +17,19 @@ export class Arrivals {
   /** Waits for those with an element in [first, first + count). */
   wait(first: number, count: number): void {
     if (this.#list.length === 0) return;
-    const isWanted = (one: Arriving) => one.first < first + count && first < one.first + one.count;
-    const wanted = this.#list.filter(isWanted);
-    if (wanted.length === 0) return;
-    this.#list = this.#list.filter((one) => !isWanted(one));
-    for (const one of wanted) one.wait();
+    this.#list = this.#list.filter((one) => {
+      const isWanted = one.first < first + count && first < one.first + one.count;
+      if (isWanted) one.wait();
+      return !isWanted;
+    });
   }
 
-  /** Nothing will be read any more. */
+  /** Waits for all. */
+  waitForAll(): void {
+    this.wait(0, Infinity);
+  }
+
+  /** None of them will be read, or all have come otherwise. */
   forget(): void {
     this.#list = [];
   }

@@ -5,7 +5,7 @@ import { labelled, type Device } from "../tensor/device.js";
 import { bytesOf } from "../tensor/dtype.js";
 import { release } from "../tensor/scope.js";
 import { zeros, type Tensor } from "../tensor/tensor.js";
-import { Arrivals, type Arriving } from "./arrivals.js";
+import { Arrivals } from "./arrivals.js";
 import { CodedMatrices } from "./coded_matrices.js";
 import { GradientSquares } from "./gradient_squares.js";
 import { sizeOf, type Parameter } from "./parameter.js";
@@ -109,6 +109,8 @@ export class ParameterSet {
   readonly trainable: boolean;
   /** Of the gradients. */
   readonly gradDtype: "float32" | "bfloat16";
+  /** Weights on their way to this rank, which whoever reads them waits for. */
+  readonly arrivals = new Arrivals();
   /** Of gradients that pass. */
   gradientMemory: GradientMemory | undefined;
   /** Of the linear layers that have these weights. */
@@ -117,7 +119,6 @@ export class ParameterSet {
   readonly #byName = new Map<string, ParameterRange>();
   readonly #views = new Map<string, Tensor>();
   readonly #places = new Map<Tensor, LeafPlace>();
-  readonly #arrivals = new Arrivals();
 
   private constructor(
     parameters: readonly Parameter[],
@@ -243,7 +244,7 @@ export class ParameterSet {
     const offset = range.offset + (start * range.size) / all;
     const shape = [count, ...rest];
     const size = sizeOf(shape);
-    this.#arrivals.wait(offset, size);
+    this.arrivals.wait(offset, size);
     const known = this.#views.get(key);
     if (known !== undefined) return known;
     const leaf = release(this.buffer.viewOf(offset, shape));
@@ -263,18 +264,8 @@ export class ParameterSet {
 
   /** Every weight that is not `coded`, one dimension; all that are on their way are waited for. */
   get weights(): Tensor {
-    this.arrive();
+    this.arrivals.waitForAll();
     return this.buffer;
-  }
-
-  /** Takes note of weights on their way, which whoever reads them waits for. */
-  expect(arriving: Arriving): void {
-    this.#arrivals.expect(arriving);
-  }
-
-  /** Waits for weights on their way: those with an element in the range, or all. */
-  arrive(first = 0, count = Infinity): void {
-    this.#arrivals.wait(first, count);
   }
 
   /** Where a leaf lies in the flat buffers; undefined for a tensor that is no leaf of these. */
@@ -307,7 +298,7 @@ export class ParameterSet {
     }
     this.#views.clear();
     for (const { factors } of this.factored) factors.clear();
-    this.#arrivals.forget();
+    this.arrivals.forget();
     this.buffer.dispose();
     this.coded?.dispose();
     this.gradients?.dispose();

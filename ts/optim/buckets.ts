@@ -24,6 +24,11 @@ const mostInBucket = 128 << 20;
 /** Of fewer parameters, so many buckets that they can be on their way one by one. */
 const bucketsOfFew = 16;
 
+/** Elements that a bucket of so many parameters has, or a few more. */
+export function bucketElements(length: number): number {
+  return Math.min(mostInBucket, length / bucketsOfFew);
+}
+
 /** What `ParameterSet` is to be a multiple of, so that ranks have equal parts. */
 export function shardMultiple(ranks: number): number {
   return ranks === 1 ? 1 : unit * ranks;
@@ -38,7 +43,7 @@ type Cut = Pick<ParameterSet, "ranges" | "factored" | "length">;
 
 /** Where one bucket ends and the next begins: at a parameter's first element, at best at a block's. */
 function endsOf({ ranges, factored, length }: Cut, least: number): number[] {
-  const target = Math.min(mostInBucket, Math.max(least, length / bucketsOfFew));
+  const target = Math.max(least, bucketElements(length));
   const dense = factored[0]?.offset;
   const ordered = [...ranges].sort((a, b) => a.offset - b.offset);
   const ends: number[] = [];

@@ -8,7 +8,12 @@
 //                  same time, in a tree:   max(B (L - 1) / L / link, B / L (M - 1) / M / adapter)
 //                                          + (L - 1) latency + ceil(log2 M) latency across
 //
-// An all-reduce is one of each.
+// An all-reduce is one of each. What is cut into buckets (ts/optim/buckets.ts) goes bucket by bucket, and with a
+// device's own stream for it beside other work:
+//
+//   gradients of ZeRO-2    under the rest of their backward, but for the last bucket's
+//   weights                under the next forward, but for the first bucket's
+import { bucketElements } from "../optim/buckets.js";
 import { gradientBytes, type Layout } from "./layouts.js";
 import type { Links } from "./rates.js";
 
@@ -21,6 +26,9 @@ export interface Traffic {
   reduced: number;
   /** Bytes of weights, or of summed gradients, that are gathered. */
   gathered: number;
+  /** Collectives that either goes in, one after the other. */
+  reductions: number;
+  gathers: number;
 }
 
 export interface TrafficOptions {
@@ -33,30 +41,39 @@ export interface TrafficOptions {
   updates: number;
   /** Forwards, where weights are gathered for each. */
   forwards: number;
-  /** Backward passes a step: ZeRO-2 sums after each. */
+  /** Backward passes a step: ZeRO-2 sums in each. */
   backwards: number;
 }
 
 /** Bytes of an update's collectives; nothing for one rank. */
 export function trafficOf(layout: Layout, options: TrafficOptions): Traffic {
   const { ranks, sharding, weightBytes, factored } = layout;
-  if (ranks === 1) return { reduced: 0, gathered: 0 };
+  if (ranks === 1) return { reduced: 0, gathered: 0, reductions: 0, gathers: 0 };
   const { trained, weights, modulation, updates, forwards, backwards } = options;
   const summed = factored ? trained - modulation : trained;
   const gradients = updates * summed * gradientBytes[layout.gradients];
   const updated = updates * trained * weightBytes;
+  const buckets = (elements: number) => updates * Math.ceil(elements / bucketElements(trained));
+  const [reductions, gathers] = [buckets(summed), buckets(trained)];
   switch (sharding) {
     case "none": // an all-reduce of the gradients
-      return { reduced: gradients, gathered: gradients };
-    case "zero1": // factors leave ranges of unequal length, which are all-reduced (ts/optim/sharding.ts)
-      return { reduced: gradients, gathered: updated + (factored ? gradients : 0) };
-    case "zero2": // an all-reduce after each backward
+      return { reduced: gradients, gathered: gradients, reductions: updates, gathers: updates };
+    case "zero1":
+      return { reduced: gradients, gathered: updated, reductions, gathers };
+    case "zero2": // each backward
       return {
         reduced: backwards * gradients,
-        gathered: backwards * gradients + updated,
+        gathered: updated,
+        reductions: backwards * reductions,
+        gathers,
       };
     case "zero3":
-      return { reduced: gradients, gathered: forwards * weights * weightBytes };
+      return {
+        reduced: gradients,
+        gathered: forwards * weights * weightBytes,
+        reductions,
+        gathers: (forwards / updates) * gathers,
+      };
   }
 }
 
@@ -86,13 +103,48 @@ export function collectiveSeconds(way: Way, bytes: number, { ranks, nodes, links
   );
 }
 
-/** Seconds of an update's collectives by each way, and which is the faster. */
-export function trafficSeconds(
-  { reduced, gathered }: Traffic,
-  place: Place,
-): Record<Way, number> & { fastest: Way } {
-  const seconds = (way: Way) =>
-    collectiveSeconds(way, reduced, place) + collectiveSeconds(way, gathered, place);
+/** Seconds of an update's collectives by each way, and by the faster one of its halves. */
+export interface TrafficSeconds extends Record<Way, number> {
+  fastest: Way;
+  reduced: number;
+  gathered: number;
+}
+
+export function trafficSeconds(traffic: Traffic, place: Place): TrafficSeconds {
+  const { reduced, gathered, reductions, gathers } = traffic;
+  const inParts = (way: Way, bytes: number, parts: number) =>
+    bytes === 0 ? 0 : parts * collectiveSeconds(way, bytes / parts, place);
+  const halves = (way: Way) =>
+    [inParts(way, reduced, reductions), inParts(way, gathered, gathers)] as const;
+  const seconds = (way: Way) => halves(way)[0] + halves(way)[1];
   const [ring, hierarchical] = [seconds("ring"), seconds("hierarchical")];
-  return { ring, hierarchical, fastest: ring <= hierarchical ? "ring" : "hierarchical" };
+  const fastest: Way = ring <= hierarchical ? "ring" : "hierarchical";
+  const [ofReduced, ofGathered] = halves(fastest);
+  return { ring, hierarchical, fastest, reduced: ofReduced, gathered: ofGathered };
+}
+
+/** What collectives may go beside: seconds of a backward, and of the first forward after an update. */
+export interface Beside {
+  backward: number;
+  forward: number;
+}
+
+/** Seconds of an update's collectives that nothing hides. */
+export function shownSeconds(
+  { sharding }: Layout,
+  { updates, backwards }: TrafficOptions,
+  traffic: Traffic,
+  { reduced, gathered }: TrafficSeconds,
+  { backward, forward }: Beside,
+): number {
+  // Of one that goes in parts beside work: what is longer than the work, and a part that has nothing beside it.
+  const shown = (seconds: number, work: number, times: number, parts: number) =>
+    times * Math.max(0, seconds / times - work) + (times * seconds) / Math.max(parts, 1);
+  const gradients =
+    sharding === "zero2"
+      ? shown(reduced, backward, updates * backwards, traffic.reductions)
+      : reduced;
+  const isSharded = sharding === "zero1" || sharding === "zero2";
+  const weights = isSharded ? shown(gathered, forward, updates, traffic.gathers) : gathered;
+  return Math.min(gradients, reduced) + Math.min(weights, gathered);
 }

@@ -52,13 +52,11 @@ export function stateBytes(
   const shared = (...by: (typeof shardings)[number][]) => (by.includes(sharding) ? ranks : 1);
   const withGradient = factored ? count - modulation : count;
   const states = shared("zero1", "zero2", "zero3");
-  // ZeRO-1 has the sum of its range beside what it sums, but where factors leave ranges of unequal length.
-  const summed = sharding === "zero1" && ranks > 1 && !factored ? 1 + 1 / ranks : 1;
   return {
     weights: (count * weightBytes) / shared("zero3"),
     master: (count * masterBytes[layout.master]) / states,
     moments: (count * momentBytes[layout.moments]) / states,
-    gradients: (summed * withGradient * gradientBytes[layout.gradients]) / shared("zero2", "zero3"),
+    gradients: (withGradient * gradientBytes[layout.gradients]) / shared("zero2", "zero3"),
   };
 }
 

@@ -5,8 +5,9 @@ import { fluxParameters, isBlockMatrix, isModulation } from "../models/flux/para
 import { t5Parameters } from "../models/t5/parameters.js";
 import { sizeOf, type Parameter } from "../nn/parameter.js";
 import type { TrainConfig } from "../train/config.js";
+import { bucketElements } from "../optim/buckets.js";
 import { decoderHeld, fluxHeld, imageTokens, towerHeld, type Picture } from "./activations.js";
-import { stateBytes, type Layout } from "./layouts.js";
+import { gradientBytes, stateBytes, type Layout } from "./layouts.js";
 import { loraCount } from "./lora.js";
 import { recomputedBlocks } from "../train/recompute.js";
 import type { MethodCounts } from "./methods.js";
@@ -115,6 +116,17 @@ function factorsPart(config: TrainConfig, models: PlannedModels, counts: MethodC
   };
 }
 
+// Those that a double block fills at once, and those under way (ts/optim/gradient_buckets.ts).
+const bucketsHeld = 4;
+
+function bucketsPart(layout: Layout, count: number): Part {
+  return {
+    name: "gradients on their way",
+    bytes: bucketsHeld * bucketElements(count) * gradientBytes[layout.gradients],
+    note: `${bucketsHeld} buckets of about a block`,
+  };
+}
+
 function weightParts(
   config: TrainConfig,
   models: PlannedModels,
@@ -165,6 +177,9 @@ function weightParts(
     { name: "master", bytes: state.master, note: layout.master },
     { name: "moments", bytes: state.moments, note: `m and v, ${layout.moments}` },
     { name: "gradients", bytes: state.gradients, note: layout.gradients },
+    ...(layout.sharding === "zero2" && layout.ranks > 1
+      ? [bucketsPart(layout, trained.count)]
+      : []),
     ...(layout.factored ? [factorsPart(config, models, counts)] : []),
     ...average,
     ...(counts.references === 0 || loraRank > 0

@@ -37,10 +37,11 @@ function memoryLines({ parts, bytes, capacity, capacitySource, fits }: Plan): st
 function timeLines({ times }: Plan, steps: number): string[] {
   if (times.length === 0)
     return ["time: no rate is known of this device at this precision, so nothing is said of it"];
-  return times.flatMap(({ kind, source, stages, seconds }) => [
+  return times.flatMap(({ kind, source, stages, seconds, hidden }) => [
     `time of an update: ${duration(seconds)} (${steps} updates ${duration(steps * seconds)}), ${says[kind]}`,
     `  rates: ${source}`,
     ...stages.map((stage) => `  ${stage.name.padEnd(36)} ${duration(stage.seconds).padStart(10)}`),
+    ...(hidden > 0 ? [`  between ranks, under other work: ${duration(hidden)}`] : []),
   ]);
 }
 
@@ -62,7 +63,7 @@ export function scaleLines(
   rows: readonly ScaleRow[],
   { name: card, links }: { name: string; links: Links },
 ): string[] {
-  const head = ["ranks", "nodes", "prompts", "memory", "reduced", "gathered", "ring", "hierarchical", "update", "rest"]; // prettier-ignore
+  const head = ["ranks", "nodes", "prompts", "memory", "reduced", "gathered", "ring", "hierarchical", "shown", "update", "rest"]; // prettier-ignore
   const table = rows.map((row) => [
     String(row.ranks),
     String(row.nodes),
@@ -72,6 +73,7 @@ export function scaleLines(
     row.ranks === 1 ? "-" : size(row.traffic.gathered),
     row.ranks === 1 ? "-" : duration(row.between.ring),
     row.ranks === 1 ? "-" : duration(row.between.hierarchical),
+    row.ranks === 1 ? "-" : row.shown === undefined ? "?" : duration(row.shown),
     row.update === undefined ? "?" : duration(row.update),
     row.efficiency === undefined ? "?" : `${(100 * row.efficiency).toFixed(1)} %`,
   ]);
@@ -84,7 +86,8 @@ export function scaleLines(
     line(head),
     ...table.map(line),
     "prompts: of an update, at least one a rank; memory: of a device, ! where it does not fit; reduced, gathered:",
-    "bytes of gradients and of weights a rank and update; rest: what is left of the time if none of that is hidden",
+    "bytes of gradients and of weights a rank and update; shown: what of their time no forward and no backward hides;",
+    "rest: what is left of the update's time",
     `rates: ${links.source}`,
   ];
 }

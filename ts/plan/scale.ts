@@ -14,8 +14,10 @@ export interface ScaleRow {
   traffic: Traffic;
   /** Seconds between ranks, predicted. */
   between: Record<Way, number>;
-  /** Seconds of an update by the first of the card's rates, collectives not hidden; undefined without rates. */
+  /** Seconds of an update by the first of the card's rates; undefined without rates. */
   update: number | undefined;
+  /** Of them, those between ranks that no other work hides. */
+  shown: number | undefined;
   /** Share of the time that is not spent between ranks. */
   efficiency: number | undefined;
 }
@@ -43,13 +45,12 @@ export function scaleOf(request: PlanRequest): ScaleRow[] {
     };
     const plan = planOf(here);
     const traffic = trafficOf(layoutOf(here), trafficOptionsOf(here));
-    const { ring, hierarchical, fastest } = trafficSeconds(traffic, {
+    const { ring, hierarchical } = trafficSeconds(traffic, {
       ranks,
       nodes: place.nodes,
       links: cards[request.machine.card].links,
     });
-    const update = plan.times[0]?.seconds;
-    const between = { ring, hierarchical };
+    const [time] = plan.times;
     return {
       ranks,
       nodes: place.nodes,
@@ -57,9 +58,10 @@ export function scaleOf(request: PlanRequest): ScaleRow[] {
       memory: plan.bytes,
       fits: plan.fits,
       traffic,
-      between,
-      update,
-      efficiency: update === undefined ? undefined : 1 - between[fastest] / update,
+      between: { ring, hierarchical },
+      update: time?.seconds,
+      shown: time?.between,
+      efficiency: time && 1 - time.between / time.seconds,
     };
   });
 }

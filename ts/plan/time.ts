@@ -2,7 +2,13 @@
 import { recomputedBlocks } from "../train/recompute.js";
 import type { TrainConfig } from "../train/config.js";
 import type { Picture } from "./activations.js";
-import { trafficOf, trafficSeconds, type TrafficOptions } from "./collectives.js";
+import {
+  shownSeconds,
+  trafficOf,
+  trafficSeconds,
+  type Beside,
+  type TrafficOptions,
+} from "./collectives.js";
 import { updateBytes, type Layout } from "./layouts.js";
 import type { MethodCounts } from "./methods.js";
 import type { PlannedModels } from "./models.js";
@@ -29,8 +35,11 @@ export interface UpdateTime {
   /** Of the rates. */
   source: string;
   stages: Stage[];
-  /** Of an update; stages one after the other, nothing hidden under anything. */
+  /** Of an update; stages one after the other, and what goes between ranks where no other work hides it. */
   seconds: number;
+  /** Of them, between ranks; and what beside them goes between ranks under other work. */
+  between: number;
+  hidden: number;
 }
 
 export interface TimeOptions {
@@ -92,6 +101,25 @@ function promptWork(
   ];
 }
 
+/** What collectives go beside; nothing on a machine whose processors make them. */
+function besideOf(
+  config: TrainConfig,
+  models: PlannedModels,
+  { plain, together }: MethodCounts,
+  picture: Picture,
+  rate: Rates,
+  { layout: { ranks }, links, lora }: TimeOptions,
+): Beside {
+  if (links.kind === "measured") return { backward: 0, forward: 0 };
+  const samples = Math.min(config.microBatch, Math.ceil(config.batch / ranks));
+  const flux = fluxForward(models.transformer, { ...picture, samples: 1 });
+  const again = shareAgain(config, models);
+  const pictures = samples * together;
+  const back = workSum([pictures, backwardOf(flux, !lora)], [pictures * again, flux]);
+  const first = plain > 0 ? samples : pictures;
+  return { backward: secondsOf(back, rate), forward: first * secondsOf(flux, rate) };
+}
+
 /** The time of an update by each of a card's rates. */
 export function updateTimes(
   config: TrainConfig,
@@ -111,17 +139,17 @@ export function updateTimes(
     }));
     const bytes = counts.passes * updateBytes(layout, traffic.trained);
     stages.push({ name: "optimizer", seconds: bytes / rate.update });
-    const between = trafficSeconds(trafficOf(layout, traffic), {
-      ranks: layout.ranks,
-      nodes,
-      links,
-    });
-    if (layout.ranks > 1 && between[between.fastest] < Infinity)
-      stages.push({
-        name: `between ranks, ${between.fastest} (none of it hidden)`,
-        seconds: between[between.fastest],
-      });
+    const moved = trafficOf(layout, traffic);
+    const taken = trafficSeconds(moved, { ranks: layout.ranks, nodes, links });
+    const all = taken.reduced + taken.gathered;
+    let [between, hidden] = [0, 0];
+    if (layout.ranks > 1 && all < Infinity) {
+      const beside = besideOf(config, models, counts, picture, rate, options);
+      between = shownSeconds(layout, traffic, moved, taken, beside);
+      stages.push({ name: `between ranks, ${taken.fastest}`, seconds: between });
+      hidden = all - between;
+    }
     const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
-    return { kind: rate.kind, source: rate.source, stages, seconds };
+    return { kind: rate.kind, source: rate.source, stages, seconds, between, hidden };
   });
 }

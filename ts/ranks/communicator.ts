@@ -28,7 +28,7 @@ export interface Communicator {
   readonly size: number;
   /** In place, over all ranks: float32, bfloat16 or int32. Default sum; max keeps NaN. */
   allReduce(t: Tensor, op?: "sum" | "max"): void;
-  /** input [size * n] -> output [n], this rank's part of the sum. */
+  /** input [size * n] -> output [n], this rank's part of the sum; output may be input's own part. */
   reduceScatter(input: Tensor, output: Tensor): void;
   /** input [n] -> output [size * n]; input may be output's own part. Any dtype. */
   allGather(input: Tensor, output: Tensor): void;

@@ -97,7 +97,8 @@ export class Evaluations {
     return row.step <= this.#last || !Object.keys(row).some((name) => name.startsWith(prefix));
   }
 
-  #due(step: number): boolean {
+  /** Whether a step's model is to be evaluated. */
+  isDue(step: number): boolean {
     return step > this.#last && (step % this.#every === 0 || step === this.config.steps);
   }
 
@@ -115,7 +116,7 @@ export class Evaluations {
       ranks,
     }: { metrics: MetricsLog | undefined; progress: Progress | undefined; ranks: Ranks },
   ): Promise<boolean> {
-    if (!this.#due(step)) return false;
+    if (!this.isDue(step)) return false;
     progress?.update(step, "evaluating");
     const figures = await ranks.first(() => this.#figuresOf(subject));
     if (figures === undefined) return false;

@@ -230,6 +230,8 @@ export class Trainer {
       const counts = { forwards: of("forwards"), backwards: of("backwards") };
       metrics?.write({ step: this.step, ...values, seconds, ...counts, ...together });
       progress?.update(this.step, noteOf(values));
+      // Else they come with the next update, beside its forward.
+      if (due() || evaluations?.isDue(this.step) === true) this.sharding.gatherWeights();
       await draw();
       const best = await evaluate();
       await this.#saver.settle();
@@ -276,13 +278,14 @@ export class Trainer {
    */
   async save(run: RunFolder): Promise<string> {
     const { config, setup } = this;
-    const { weights, device } = setup.trained;
+    this.sharding.gatherWeights();
+    const { dtype, device } = setup.trained;
     await synchronize(device);
     const place = path.join(run.checkpoints, stepName(this.step));
     using scope = tensorScope();
     void scope;
     // Bfloat16 weights in a float32 file are the exact ones.
-    const exact = weights.dtype === "bfloat16" && config.saveDtype === "float32";
+    const exact = dtype === "bfloat16" && config.saveDtype === "float32";
     const hold = () =>
       heldCheckpoint({
         model: setup.model,

@@ -56,6 +56,7 @@ export class Updater {
     using scope = tensorScope();
     void scope;
     const { method } = this;
+    this.#gatherWeights();
     if (method.collect !== undefined)
       for (const samples of this.#microBatches())
         await method.collect(await this.#batch(step, 0, samples));
@@ -75,6 +76,7 @@ export class Updater {
   ): Promise<Record<string, number>> {
     using scope = tensorScope();
     void scope;
+    this.#gatherWeights();
     const logged = await this.#accumulate(step, pass, onPrompts);
     const began = performance.now();
     await range("reduce gradients", () => this.parts.sharding.reduceGradients());
@@ -93,12 +95,16 @@ export class Updater {
       }),
     );
     range("ema", () => this.parts.ema?.update());
+    this.parts.sharding.weightsMoved();
     await synchronize(this.setup.trained.device);
     const all = await this.parts.ranks.gather({ logged, waited });
-    // They come beside what is next, which waits for those that it reads.
-    range("gather weights", () => this.parts.sharding.gatherWeights());
     this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
     return { ...meansOf(all.map((one) => one.logged)), gradNorm: found, lr };
+  }
+
+  /** The weights of the update before, which come beside the forward that reads them. */
+  #gatherWeights(): void {
+    range("gather weights", () => this.parts.sharding.gatherWeights());
   }
 
   /** The gradient of the loss of this rank's prompts, in the model's gradients; returns the terms' metrics. */
