@@ -45,10 +45,45 @@ const hardware = [
     "no intrinsics outside cuda/common",
   ],
   [/#include <(?:cuda|mma|cooperative_groups)/, "no CUDA header outside cuda/common"],
+  [
+    /__restrict__/,
+    "no __restrict__: what is known not to change may be read before wait_for_earlier_kernel()",
+  ],
   [/\batomic(?:Add|Max|Min|Exch|CAS|Or|And)\b/, "atomics come from cuda/common/atomic.cuh"],
 ];
 /** A source without its comments. */
 const code = (text) => text.replace(/\/\/.*|\/\*[^]*?\*\//g, "");
+
+// Kernels that set up their barriers before they wait for the kernel before; all others wait first.
+const setsUpFirst = new Set([
+  "attention_backward_sm90_kernel",
+  "attention_forward_sm90_kernel",
+  "conv2d_sm90_kernel",
+  "conv2d_weight_sm90_kernel",
+  "gemm_sm90_kernel",
+]);
+/** The kernels of a source that do not wait where they should. */
+function unawaited(text) {
+  const found = [];
+  for (const { 1: name, index } of text.matchAll(
+    /__global__[\s\w:<>]*?(?:__launch_bounds__\([^)]*\)\s*)?(\w+_kernel)\(/g,
+  )) {
+    const rest = text.slice(index);
+    const end = rest.search(/\n}/);
+    const body = rest.slice(rest.indexOf(") {\n") + 4, end);
+    const waits = setsUpFirst.has(name)
+      ? body.includes("  wait_for_earlier_kernel();")
+      : body.trimStart().startsWith("wait_for_earlier_kernel();");
+    if (!waits) found.push(name);
+  }
+  // One that the pattern above does not read is none that waits.
+  if (
+    [...text.matchAll(/__global__/g)].length >
+    [...text.matchAll(/__global__[^;{]*?\w+_kernel\(/g)].length
+  )
+    found.push("a kernel whose name does not end in _kernel");
+  return found;
+}
 for (const file of files) {
   const text = readFileSync(path.join(root, file), "utf8");
   const forbid = (pattern, why) => {
@@ -68,6 +103,8 @@ for (const file of files) {
   if (/^cuda\/(?!common\/|emulation\/|runtime\/)/.test(file)) {
     for (const [pattern, why] of hardware)
       if (pattern.test(code(text))) problems.push(`${file}: ${why}`);
+    for (const kernel of unawaited(code(text)))
+      problems.push(`${file}: ${kernel}: its first statement is wait_for_earlier_kernel()`);
   }
   // srpo_mpi.node has its one source.
   if (/^cpp\/(?!comm\/mpi\/).*\.cpp$|^cuda\/(?!runtime\/).*\.cu$/.test(file) && !listed.has(file))

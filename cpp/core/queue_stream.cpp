@@ -76,6 +76,7 @@ std::exception_ptr QueueStream::perform(Item& item, std::exception_ptr failure) 
   } catch (...) {
     failure = named(item.op, std::current_exception());
   }
+  for (const auto& [pointer, bytes] : scratch_) memory_.release(pointer, bytes);
   scratch_.clear();
   return failure;
 }
@@ -146,11 +147,9 @@ void QueueStream::copy(void* to, const void* from, size_t bytes) {
 }
 
 void* QueueStream::scratch(size_t bytes, const void* contents) {
-  constexpr size_t kAlignment = 256;
-  scratch_.emplace_back(new char[bytes + kAlignment]);
-  auto at = reinterpret_cast<uintptr_t>(scratch_.back().get());
-  at = (at + kAlignment - 1) / kAlignment * kAlignment;
-  void* const start = reinterpret_cast<void*>(at);
+  void* const start = memory_.allocate(bytes);
+  if (start == nullptr) throw std::bad_alloc();
+  scratch_.emplace_back(start, bytes);
   // Garbage that shows: NaN as float32 and as bfloat16.
   if (contents == nullptr)
     std::memset(start, 0xff, bytes);

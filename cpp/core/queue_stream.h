@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "cpp/core/pool.h"
 #include "cpp/core/stream.h"
 
 namespace srpo {
@@ -15,7 +16,9 @@ namespace srpo {
 /// emulated.
 class QueueStream : public Stream {
  public:
-  explicit QueueStream(Device device) : device_(device) {}
+  /// `memory`: where scratch lies.
+  explicit QueueStream(Device device, MemorySource& memory = host_memory())
+      : device_(device), memory_(memory) {}
   ~QueueStream() override { stop(); }
 
   Device device() const override { return device_; }
@@ -44,6 +47,7 @@ class QueueStream : public Stream {
   std::exception_ptr perform(Item& item, std::exception_ptr failure);
 
   Device device_;
+  MemorySource& memory_;
   std::mutex mutex_;
   std::condition_variable ready_, ended_;
   std::deque<Item> items_;
@@ -51,7 +55,7 @@ class QueueStream : public Stream {
   std::thread::id running_;                                 // whose piece has begun, if one has
   std::thread thread_;
   bool stopping_ = false;
-  std::vector<std::unique_ptr<char[]>> scratch_;  // of the piece that runs; its thread's own
+  std::vector<std::pair<void*, size_t>> scratch_;  // of the piece that runs; its thread's own
 };
 
 }  // namespace srpo

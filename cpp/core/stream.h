@@ -51,8 +51,15 @@ class Stream {
     if (*word != 0) refuse(*word);
   }
 
-  /// The CUDA stream, on cuda.
+  /// The CUDA stream, on cuda, for whoever enqueues there what he likes.
   virtual void* native() { return nullptr; }
+  /// The same for a kernel, and whether it may begin while what is before it still runs: that is a kernel too,
+  /// and nobody takes the time of each.
+  struct KernelPlace {
+    void* native;
+    bool overlaps;
+  };
+  virtual KernelPlace kernel_place() { return {native(), false}; }
 
   /// Takes the times of what is submitted from now on, until profile_end; call both while idle.
   /// `timer` says which of a device's ways, "auto" the best that there is.

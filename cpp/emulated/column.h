@@ -9,7 +9,7 @@
 namespace srpo::emulated {
 
 /// Raised when Stream, TensorView or an op struct changes: what the hash below cannot see.
-constexpr uint64_t kColumnVersion = 1;
+constexpr uint64_t kColumnVersion = 2;
 
 /// Changes with the rows of the op table, so that a library of other sources is not called.
 inline uint64_t column_signature() {
@@ -26,5 +26,12 @@ inline uint64_t column_signature() {
 /// Exported by the library; null where the signature is another.
 using Column = const OpTable*(uint64_t signature);
 using Seed = void(uint64_t seed);
+/// Where its tensors lie: the library shuts that memory to kernels that have no business there yet.
+struct Memory {
+  void* (*allocate)(size_t bytes);
+  void (*release)(void* pointer, size_t bytes);
+  void (*shrink)();
+};
+using MemoryOf = const Memory*();
 
 }  // namespace srpo::emulated

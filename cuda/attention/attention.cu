@@ -42,6 +42,7 @@ template <int kColumns, typename T>
 __global__ void __launch_bounds__(kThreads)
     attention_forward_kernel(T* out, int64_t out_stride, float* lse, const T* q, const T* k,
                              const T* v, const Scores<T> scores, int64_t query_tiles) {
+  wait_for_earlier_kernel();
   auto& tiles = shared_memory<Tiles<kColumns>>();
   const auto [head, first, column] = task_of(query_tiles, kColumns);
   const int64_t Lq = scores.Lq, Lk = scores.Lk, Dh = scores.Dh;
@@ -105,6 +106,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_delta_kernel(float* delta, const T* dout, const T* out, int64_t out_stride,
                                     int64_t rows, int64_t N, int64_t Lq, int64_t Dh) {
+  wait_for_earlier_kernel();
   const int64_t row = int64_t{blockIdx.x} * (kThreads / kWarp) + warp();
   if (row >= rows) return;
   const int64_t head = row / Lq, i = row % Lq;
@@ -162,6 +164,7 @@ template <int kColumns, typename T>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_keys_kernel(T* dk, T* dv, const Saved<T> saved, const Scores<T> scores,
                                    int64_t key_tiles) {
+  wait_for_earlier_kernel();
   auto& tiles = shared_memory<Tiles<kColumns>>();
   const auto [head, first, column] = task_of(key_tiles, kColumns);
   const int64_t Lq = scores.Lq, Lk = scores.Lk, Dh = scores.Dh;
@@ -192,6 +195,7 @@ template <int kColumns, typename T>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_queries_kernel(T* dq, const Saved<T> saved, const Scores<T> scores,
                                       int64_t query_tiles) {
+  wait_for_earlier_kernel();
   auto& tiles = shared_memory<Tiles<kColumns>>();
   const auto [head, first, column] = task_of(query_tiles, kColumns);
   const int64_t Lq = scores.Lq, Lk = scores.Lk, Dh = scores.Dh;
@@ -219,6 +223,7 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_bias_kernel(float* dbias, const Saved<T> saved, const Scores<T> scores,
                                    int64_t B) {
+  wait_for_earlier_kernel();
   auto& tiles = shared_memory<Tiles<kTile>>();
   const int64_t query = int64_t{blockIdx.x} * kTile, key = int64_t{blockIdx.y} * kTile;
   const int64_t n = blockIdx.z, Lq = scores.Lq, Lk = scores.Lk, Dh = scores.Dh;

@@ -58,6 +58,7 @@ template <int Dh, bool kPlain>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_keys_mma_kernel(bfloat16* dk, bfloat16* dv, const Saved saved,
                                        const Scores<bfloat16> scores, int64_t key_tiles) {
+  wait_for_earlier_kernel();
   auto& shared = shared_memory<Shared<Dh>>();
   const int64_t head = blockIdx.x / key_tiles, first = blockIdx.x % key_tiles * kOwn;
   const int64_t Lq = scores.Lq, Lk = scores.Lk;
@@ -114,6 +115,7 @@ template <int Dh, bool kPlain>
 __global__ void __launch_bounds__(kThreads)
     attention_backward_queries_mma_kernel(bfloat16* dq, const Saved saved,
                                           const Scores<bfloat16> scores, int64_t query_tiles) {
+  wait_for_earlier_kernel();
   auto& shared = shared_memory<Shared<Dh>>();
   const int64_t head = blockIdx.x / query_tiles, first = blockIdx.x % query_tiles * kOwn;
   const int64_t Lq = scores.Lq, Lk = scores.Lk;

@@ -244,6 +244,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     mbarrier_init_fence();
   }
   block_barrier();
+  wait_for_earlier_kernel();
   if (warp() >= kWarps) {
     give_registers<24>();
     if (warp() == kWarps && elect_one()) produce(shared, maps, statistics, plan);

@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(kThreads)
     backward_statistics_kernel(float* statistics, unsigned* taken, const bfloat16* dout,
                                const bfloat16* out, int64_t out_stride, const float* lse,
                                int64_t rows, int64_t tiles, int64_t N, int64_t Lq) {
+  wait_for_earlier_kernel();
   const int64_t row = int64_t{blockIdx.x} * kWarps + warp();
   if (row >= rows) return;
   const int64_t tile = row / kQueries, head = tile / tiles;
@@ -46,6 +47,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     backward_queries_kernel(bfloat16* dq, const float* sums, int64_t pieces, int64_t tiles,
                             int64_t Lq, float scale) {
+  wait_for_earlier_kernel();
   const int64_t piece = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (piece >= pieces) return;
   const int64_t row = piece / (kHead / 8), tile = row / kQueries, head = tile / tiles;

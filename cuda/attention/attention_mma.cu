@@ -41,6 +41,7 @@ __global__ void __launch_bounds__(kThreads)
     attention_forward_mma_kernel(bfloat16* out, int64_t out_stride, float* lse, const bfloat16* q,
                                  const bfloat16* k, const bfloat16* v,
                                  const Scores<bfloat16> scores, int64_t query_tiles) {
+  wait_for_earlier_kernel();
   auto& shared = shared_memory<Shared<Dh, kKeys>>();
   const int64_t head = blockIdx.x / query_tiles, first = blockIdx.x % query_tiles * kQueries;
   const int64_t Lq = scores.Lq, Lk = scores.Lk;

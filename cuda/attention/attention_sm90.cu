@@ -192,6 +192,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     mbarrier_init_fence();
   }
   block_barrier();
+  wait_for_earlier_kernel();
   const int group = warp() / (kGroup / kWarp);
   if (group == kGroups) {
     give_registers<24>();

@@ -59,6 +59,7 @@ template <typename T>
 __global__ void qkv_norm_rope_forward_kernel(const QkvPart<T> q, const QkvPart<T> k,
                                              const QkvPart<T> v, const T* qkv, const QkvPlaces at,
                                              float eps) {
+  wait_for_earlier_kernel();
   const int which = static_cast<int>(blockIdx.y);
   QkvPart<T> part = v;  // a copy: a reference to one of three would put them all in local memory
   if (which == 0) part = q;
@@ -92,6 +93,7 @@ template <typename T>
 __global__ void qkv_norm_rope_backward_kernel(T* dqkv, const QkvPart<T> q, const QkvPart<T> k,
                                               const QkvPart<T> v, const T* qkv,
                                               const QkvPlaces at) {
+  wait_for_earlier_kernel();
   const int which = static_cast<int>(blockIdx.y);
   QkvPart<T> part = v;  // a copy: a reference to one of three would put them all in local memory
   if (which == 0) part = q;
@@ -147,6 +149,7 @@ __global__ void qkv_norm_rope_backward_kernel(T* dqkv, const QkvPart<T> q, const
 /// dscale += the parts of all blocks.
 __global__ void qkv_norm_rope_backward_scale_kernel(float* dscale, const float* parts,
                                                     int64_t blocks, int64_t Dh) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       blocks, Dh,
       [=](float (&sums)[1], int64_t block, int64_t d) { sums[0] += parts[block * Dh + d]; },

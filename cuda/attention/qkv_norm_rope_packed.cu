@@ -74,6 +74,7 @@ template <int kLanes, typename T>
 __global__ void __launch_bounds__(kThreads)
     qkv_norm_rope_forward_packed_kernel(const QkvPart<T> q, const QkvPart<T> k, const QkvPart<T> v,
                                         const T* qkv, const QkvPlaces at, float eps) {
+  wait_for_earlier_kernel();
   constexpr int kN = kPack<T>;
   const QkvPart<T> part = part_of_block(q, k, v);
   const Columns<kLanes, T> my(part, at);
@@ -114,6 +115,7 @@ template <int kLanes, typename T>
 __global__ void __launch_bounds__(kThreads)
     qkv_norm_rope_backward_packed_kernel(T* dqkv, const QkvPart<T> q, const QkvPart<T> k,
                                          const QkvPart<T> v, const T* qkv, const QkvPlaces at) {
+  wait_for_earlier_kernel();
   constexpr int kN = kPack<T>, kDh = kLanes * kN;
   const QkvPart<T> part = part_of_block(q, k, v);
   const Columns<kLanes, T> my(part, at);

@@ -31,6 +31,7 @@ const int32_t* upload_buckets(int64_t L, int64_t buckets, int64_t max_distance, 
 template <typename T>
 __global__ void relative_bias_forward_kernel(T* bias, const T* table, const int32_t* bucket,
                                              int64_t N, int64_t L) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(N * L * L, false, [=]<int>(int64_t at) {
     const int64_t n = at / (L * L), i = at / L % L, j = at % L;
     bias[at] = table[bucket[j - i + L - 1] * N + n];
@@ -41,6 +42,7 @@ __global__ void relative_bias_forward_kernel(T* bias, const T* table, const int3
 template <typename T>
 __global__ void relative_bias_backward_diagonals_kernel(float* diagonals, const T* dbias,
                                                         int64_t L) {
+  wait_for_earlier_kernel();
   const int64_t d = int64_t{blockIdx.x} * kThreads + threadIdx.x, n = blockIdx.y;
   if (d >= 2 * L - 1) return;
   float sum = 0.f;
@@ -54,6 +56,7 @@ __global__ void relative_bias_backward_diagonals_kernel(float* diagonals, const 
 /// A warp an entry of the table.
 __global__ void relative_bias_backward_table_kernel(float* dtable, const float* diagonals,
                                                     const int32_t* bucket, int64_t N, int64_t L) {
+  wait_for_earlier_kernel();
   const int64_t c = blockIdx.x, n = blockIdx.y;
   float sum = 0.f;
   for (int64_t d = threadIdx.x; d < 2 * L - 1; d += kWarp)

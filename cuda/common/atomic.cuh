@@ -31,16 +31,19 @@ SRPO_DEVICE void store_release(unsigned* at, unsigned value) {
 /// Each returns what was there before.
 template <typename T>
 SRPO_DEVICE T atomic_add(T* at, T value) {
+  emulation::touch(at, "atomic_add");
   const T before = *at;
   *at = before + value;
   return before;
 }
 SRPO_DEVICE int atomic_max(int* at, int value) {
+  emulation::touch(at, "atomic_max");
   const int before = *at;
   if (value > before) *at = value;
   return before;
 }
 SRPO_DEVICE unsigned atomic_exchange(unsigned* at, unsigned value) {
+  emulation::touch(at, "atomic_exchange");
   const unsigned before = *at;
   *at = value;
   return before;
@@ -49,9 +52,11 @@ SRPO_DEVICE unsigned atomic_exchange(unsigned* at, unsigned value) {
 /// What the thread that stored here wrote before is seen after. A loop around it goes through
 /// wait_until: only that lets other blocks run when emulated.
 SRPO_DEVICE unsigned load_acquire(const unsigned* at) {
+  emulation::touch(at, "load_acquire");
   return *at;
 }
 SRPO_DEVICE void store_release(unsigned* at, unsigned value) {
+  emulation::touch(at, "store_release");
   *at = value;
 }
 

@@ -39,12 +39,6 @@ template <int kRegisters>
 SRPO_DEVICE void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
-SRPO_DEVICE void wait_for_earlier_kernel() {
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-}
-SRPO_DEVICE void let_next_kernel_begin() {
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
 
 #else
 
@@ -69,9 +63,6 @@ template <int kRegisters>
 SRPO_DEVICE void give_registers() {}
 template <int kRegisters>
 SRPO_DEVICE void take_registers() {}
-/// Programmatic dependent launch: what comes before may run while the earlier kernel still does.
-SRPO_DEVICE void wait_for_earlier_kernel() {}
-SRPO_DEVICE void let_next_kernel_begin() {}
 
 #endif
 

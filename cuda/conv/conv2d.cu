@@ -113,6 +113,7 @@ void forward_with_statistics(std::vector<ConvPhase>& phases, const Conv2dForward
 
 template <int N, typename T>
 __global__ void conv2d_bias_parts_kernel(float* parts, const T* dy, const ColumnWalk walk) {
+  wait_for_earlier_kernel();
   float sums[1][N] = {};
   constexpr int kRows = 8;
   Pack<T, N> g[kRows];
@@ -125,6 +126,7 @@ __global__ void conv2d_bias_parts_kernel(float* parts, const T* dy, const Column
 }
 
 __global__ void conv2d_bias_add_kernel(float* dbias, const float* parts, int64_t count, int64_t N) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, N, [=](float (&sums)[1], int64_t part, int64_t n) { sums[0] += parts[part * N + n]; },
       [=](const float (&sums)[1], int64_t, int64_t n) { dbias[n] += sums[0]; });

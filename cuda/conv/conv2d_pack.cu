@@ -17,6 +17,7 @@ constexpr int kSquareRows = 8;
 template <typename T>
 __global__ void conv2d_pack_kernel(T* packed, const ConvWeights w, const ConvTaps down,
                                    const ConvTaps across, int64_t width) {
+  wait_for_earlier_kernel();
   struct Square {
     float at[kSquare][kSquare + 1];  // n, c
   };
@@ -48,6 +49,7 @@ __global__ void conv2d_pack_kernel(T* packed, const ConvWeights w, const ConvTap
 /// One pack of `packed` a thread.
 __global__ void conv2d_pad_kernel(bfloat16* packed, const bfloat16* x, int64_t C, int64_t width,
                                   int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     constexpr int kN = kPack<bfloat16>;
     const int64_t first = i * kN % width, at = i * kN / width * C + first;

@@ -14,6 +14,7 @@ constexpr int64_t kOutside = int64_t{1} << 40;
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) conv2d_product_kernel(const ConvPhase p) {
+  wait_for_earlier_kernel();
   auto& panels = shared_memory<Panels>();
   const int64_t first_pixel = int64_t{blockIdx.x} * kTile;
   const int64_t first_channel = int64_t{blockIdx.y} * kTile;

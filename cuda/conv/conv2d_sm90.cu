@@ -188,6 +188,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     mbarrier_init_fence();
   }
   cluster_barrier();
+  wait_for_earlier_kernel();
   if (warp() < kConsumerWarps) {
     take_registers<kRegisters>();
     consume<kBlocks, kChannels, kBoxed>(parts, p, boxes);

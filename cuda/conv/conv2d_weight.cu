@@ -23,6 +23,7 @@ struct WeightGradient {
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
     conv2d_weight_parts_kernel(float* parts, const T* dy, const T* x, const WeightGradient g) {
+  wait_for_earlier_kernel();
   auto& panels = shared_memory<Panels>();
   const int64_t taps = g.kh * g.kw, tap = blockIdx.x % taps;
   const int64_t first_c = int64_t{blockIdx.x} / taps * kTile;
@@ -68,6 +69,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void conv2d_weight_add_kernel(float* dw, const float* parts, int64_t count, int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     float sum = 0.f;
     for (int64_t part = 0; part < count; ++part) sum += parts[part * n + i];

@@ -94,6 +94,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     mbarrier_init_fence();
   }
   block_barrier();
+  wait_for_earlier_kernel();
   const int tap = static_cast<int>(blockIdx.x) % p.taps;
   const int c = static_cast<int>(blockIdx.x) / p.taps * kParts * kLine;
   const int n = static_cast<int>(blockIdx.y) * kGroups * kLine;

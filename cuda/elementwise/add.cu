@@ -13,6 +13,7 @@ constexpr int kEach = kPack<T> < kPack<From> ? kPack<T> : kPack<From>;
 
 template <typename T, typename From>
 __global__ void add_forward_kernel(T* y, const T* a, const From* b, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kEach<T, From>>(n, packed, [=]<int N>(int64_t i) {
     float u[N], v[N];
     load_pack(u, a + i);

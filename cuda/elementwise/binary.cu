@@ -16,6 +16,7 @@ struct Mul {
 
 template <typename F, typename T>
 __global__ void binary_forward_kernel(T* y, const T* a, const T* b, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float u[N], v[N];
     load_pack(u, a + i);

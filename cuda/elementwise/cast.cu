@@ -9,6 +9,7 @@ namespace {
 
 template <typename To, typename From>
 __global__ void cast_kernel(To* y, const From* x, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kPack<float>>(n, packed, [=]<int N>(int64_t i) {
     float v[N];
     load_pack(v, x + i);

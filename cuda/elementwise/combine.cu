@@ -13,6 +13,7 @@ constexpr int kElements = 4;  // of a pack: 16 bytes of float, 8 of bfloat16
 template <typename Out, typename X, typename Y>
 __global__ void combine_forward_kernel(Out* out, const X* x, const Y* y, const float* cx,
                                        const float* cy, int64_t each, bool packed) {
+  wait_for_earlier_kernel();
   const int64_t sample = blockIdx.y, start = sample * each;
   const float a = cx[sample], b = y == nullptr ? 0.f : cy[sample];
   map<kElements>(each, packed, [=]<int N>(int64_t i) {

@@ -9,6 +9,7 @@ namespace {
 
 template <typename T>
 __global__ void fill_kernel(T* y, int64_t n, bool packed, float value) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float v[N];
     for (float& each : v) each = value;

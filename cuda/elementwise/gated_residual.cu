@@ -19,6 +19,7 @@ namespace {
 template <typename T>
 __global__ void gated_residual_forward_kernel(T* out, const T* x, const T* gate, const T* y,
                                               int64_t L, int64_t D, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float sum[N], gates[N], branch[N];
     load_pack(sum, x + i);
@@ -33,6 +34,7 @@ __global__ void gated_residual_forward_kernel(T* out, const T* x, const T* gate,
 template <int N, typename T>
 __global__ void gated_residual_backward_kernel(T* dy, float* parts, const T* dout, const T* gate,
                                                const T* y, const ColumnWalk walk) {
+  wait_for_earlier_kernel();
   constexpr int kRows = 4;
   const int64_t column = walk.column<N>();
   float gates[N] = {}, sums[1][N] = {};
@@ -58,6 +60,7 @@ __global__ void gated_residual_backward_kernel(T* dy, float* parts, const T* dou
 template <typename T>
 __global__ void gated_residual_add_parts_kernel(T* dgate, const float* parts, int64_t count,
                                                 int64_t D) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, D, [=](float (&sums)[1], int64_t part, int64_t d) { sums[0] += parts[part * D + d]; },
       [=](const float (&sums)[1], int64_t b, int64_t d) { dgate[b * D + d] = T(sums[0]); });

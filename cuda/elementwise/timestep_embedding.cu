@@ -13,6 +13,7 @@ namespace {
 template <typename T>
 __global__ void timestep_embedding_kernel(T* y, const float* t, const float* frequency,
                                           int64_t half, int64_t n) {
+  wait_for_earlier_kernel();
   const int64_t at = int64_t{blockIdx.x} * kMapThreads + threadIdx.x;
   if (at >= n) return;
   const int64_t b = at / half, i = at % half;

@@ -46,6 +46,7 @@ struct Affine {
 
 template <typename F, typename T>
 __global__ void unary_forward_kernel(T* y, const T* x, int64_t n, bool packed, float a, float b) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float v[N];
     load_pack(v, x + i);
@@ -57,6 +58,7 @@ __global__ void unary_forward_kernel(T* y, const T* x, int64_t n, bool packed, f
 template <typename F, typename T>
 __global__ void unary_backward_kernel(T* dx, const T* dy, const T* x, int64_t n, bool packed,
                                       float a, float b) {
+  wait_for_earlier_kernel();
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float g[N], v[N];
     load_pack(g, dy + i);

@@ -16,6 +16,7 @@ constexpr int kChannels = 128;  // of a block
 template <typename U>
 __global__ void embedding_forward_kernel(U* y, const U* table, const int32_t* ids, int64_t row,
                                          int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) { y[i] = table[ids[i / row] * row + i % row]; });
 }
 
@@ -23,6 +24,7 @@ __global__ void embedding_forward_kernel(U* y, const U* table, const int32_t* id
 template <typename T>
 __global__ void embedding_backward_kernel(float* dtable, int64_t* complaint, const T* dy,
                                           const int32_t* ids, int64_t count, int64_t V, int64_t D) {
+  wait_for_earlier_kernel();
   const int64_t place = blockIdx.x, d = int64_t{blockIdx.y} * kChannels + threadIdx.x;
   const int32_t id = ids[place];
   if (id < 0 || id >= V) {

@@ -138,6 +138,7 @@ void mbarrier_complete(Block& block, unsigned offset, int64_t bytes) {
 // ---- cp.async -----------------------------------------------------------------------------------
 
 void copy_async(void* shared, const void* global, bool inside) {
+  touch_global("copy_async");
   const unsigned offset = shared_offset(shared, 16, "copy_async");
   if (offset % 16 != 0 || (inside && reinterpret_cast<uintptr_t>(global) % 16 != 0))
     fail("copy_async: expected both sides aligned to 16 bytes");

@@ -1,6 +1,7 @@
 // What the addon finds in the emulated device's library: the cuda column, compiled for the host.
 #include "cpp/emulated/column.h"
 #include "cuda/emulation/grid.h"
+#include "cuda/emulation/memory.h"
 #include "cuda/op_table.h"
 
 extern "C" [[gnu::visibility("default")]] const srpo::OpTable* srpo_emulated_column(
@@ -10,4 +11,10 @@ extern "C" [[gnu::visibility("default")]] const srpo::OpTable* srpo_emulated_col
 
 extern "C" [[gnu::visibility("default")]] void srpo_emulated_seed(uint64_t seed) {
   srpo::emulation::set_seed(seed);
+}
+
+extern "C" [[gnu::visibility("default")]] const srpo::emulated::Memory* srpo_emulated_memory() {
+  static constexpr srpo::emulated::Memory memory = {
+      srpo::emulation::allocate, srpo::emulation::release, srpo::emulation::shrink};
+  return &memory;
 }

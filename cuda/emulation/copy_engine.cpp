@@ -114,6 +114,7 @@ TensorMap line(void* data, int bytes, DType dtype) {
 }
 
 void store_line(const TensorMap& map, const void* shared, int bytes, bool adds, const char* what) {
+  touch_global(what);
   if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(map.data) % 16 != 0)
     fail(std::string(what) + ": expected whole, aligned 16 bytes");
   const unsigned offset = shared_offset(shared, static_cast<size_t>(bytes), what);
@@ -133,6 +134,7 @@ void load(Block& block, const TensorMap& map, const int* at, unsigned to, unsign
 
 void tma_load(void* shared, const TensorMap& map, void* full, int rank, const int* at,
               unsigned blocks) {
+  touch_global("tma_load");
   const auto bytes = static_cast<size_t>(elements_of(map)) * size_of(map.dtype);
   const unsigned to = shared_offset(shared, bytes, "tma_load");
   const unsigned barrier = shared_offset(full, 8, "tma_load");
@@ -147,6 +149,7 @@ void tma_load(void* shared, const TensorMap& map, void* full, int rank, const in
 }
 
 void bulk_load(void* shared, const void* global, int bytes, void* full) {
+  touch_global("bulk_load");
   if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0)
     fail("bulk_load: expected whole, aligned 16 bytes");
   const unsigned to = shared_offset(shared, static_cast<size_t>(bytes), "bulk_load");
@@ -156,6 +159,7 @@ void bulk_load(void* shared, const void* global, int bytes, void* full) {
 }
 
 void tma_store(const TensorMap& map, const void* shared, int rank, const int* at, bool adds) {
+  touch_global("tma_store");
   const auto bytes = static_cast<size_t>(elements_of(map)) * size_of(map.dtype);
   const unsigned offset = shared_offset(shared, bytes, "tma_store");
   check_place(map, offset, rank, "tma_store");

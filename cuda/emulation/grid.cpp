@@ -6,10 +6,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "cpp/core/error.h"
 #include "cuda/emulation/async.h"
 #include "cuda/emulation/fiber.h"
+#include "cuda/emulation/memory.h"
 
 namespace srpo::emulation {
 
@@ -24,6 +26,10 @@ constexpr size_t kCanaryBytes = 1024;   // past the end of shared memory
 constexpr unsigned kMostResident = 64;  // clusters that run at once, if some wait for others
 constexpr unsigned kLooks = 64;         // one step in so many, a thread that spins looks again
 constexpr unsigned kIdleRounds = 2;     // rounds of spinning without progress before we give up
+constexpr unsigned kAhead = 3;  // clusters at most that begin before the kernel before has ended
+constexpr unsigned kAheadAlways = 2;  // launches of a kernel that do so for certain
+constexpr unsigned kAheadOften =
+    64;  // and one in so many of the others: to shut memory takes its time
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
 
 struct Background {
@@ -40,6 +46,9 @@ struct Scheduler {
   std::vector<Thread*> ready, spinning;
   std::vector<Block*> fresh;  // blocks with threads that have not begun
   std::vector<Background> background;
+  bool earlier_runs = false;    // the kernel before: global memory is shut until it has ended
+  bool waited = false;          // a thread has, for it
+  std::vector<Thread*> behind;  // threads that do
   std::string failure;
 };
 
@@ -49,6 +58,7 @@ uint64_t seed = [] {
   return text == nullptr ? uint64_t{1} : std::strtoull(text, nullptr, 10);
 }();
 uint64_t launches = 0;
+std::unordered_map<const void*, unsigned> begun_early;  // launches of a kernel
 
 uint64_t next_random() {  // splitmix64
   uint64_t z = scheduler.random += kGolden;
@@ -328,15 +338,46 @@ struct Order {
   }
 };
 
+// ---- early launches -----------------------------------------------------------------------------
+//
+// On a card the blocks of such a kernel may begin while the one before still runs. Here the one before has run,
+// but its end is not told until every thread of the first blocks waits for it, has ended, or waits for such a
+// thread; whoever touches global memory until then is caught, whatever lies there.
+
+void begin_early() {
+  const unsigned times = begun_early[launched.kernel]++;
+  if (times >= kAheadAlways && draw(kAheadOften) != 0) return;
+  scheduler.earlier_runs = true;
+  shut_memory([](bool writes) {
+    if (current != nullptr)
+      fail(std::string(writes ? "writes to" : "reads") +
+           " global memory, and has not waited for the kernel before: wait_for_earlier_kernel()");
+  });
+}
+
+void end_earlier() {
+  open_memory();
+  scheduler.earlier_runs = false;
+  wake_all(scheduler.behind);
+}
+
 void run_all(std::vector<std::unique_ptr<Resident>>& residents) {
   const auto& [grid, cluster] = std::tie(launched.grid, launched.cluster);
   Order order(uint64_t{grid.x / cluster.x} * (grid.y / cluster.y) * (grid.z / cluster.z));
   unsigned idle = 0;
   uint64_t before = 0;
+  if (launched.early) begin_early();
+  const unsigned first = scheduler.earlier_runs ? 1 + draw(kAhead) : 1;
   while (order.left > 0 || !residents.empty()) {
-    if (residents.empty()) residents.push_back(begin_cluster(order.next()));
+    if (residents.empty())
+      for (unsigned i = 0; i < first && order.left > 0; ++i)
+        residents.push_back(begin_cluster(order.next()));
     while (step())
       if (!scheduler.failure.empty()) throw Error("ERR_KERNEL", scheduler.failure);
+    if (!scheduler.behind.empty()) {
+      end_earlier();
+      continue;
+    }
     // Nothing can go on: blocks have ended, wait for blocks that have not begun, or wait for ever.
     const size_t count = residents.size();
     for (auto& resident : residents)
@@ -354,6 +395,9 @@ void run_all(std::vector<std::unique_ptr<Resident>>& residents) {
     for (Thread* thread : scheduler.spinning) scheduler.ready.push_back(thread);
     scheduler.spinning.clear();
   }
+  if (launched.early && !scheduler.waited)
+    throw Error("ERR_KERNEL",
+                "launch: no thread of a kernel that begins early has waited for the kernel before");
 }
 
 }  // namespace
@@ -361,6 +405,7 @@ void run_all(std::vector<std::unique_ptr<Resident>>& residents) {
 void set_seed(uint64_t value) {
   seed = value;
   launches = 0;
+  begun_early.clear();
 }
 
 unsigned draw(unsigned n) {
@@ -377,8 +422,10 @@ void run(const Launch& launch) {
   std::vector<std::unique_ptr<Resident>> residents;
   try {
     run_all(residents);
+    open_memory();
   } catch (...) {
     current = nullptr;
+    open_memory();
     abandon(residents);
     throw;
   }
@@ -414,6 +461,25 @@ void spin() {
   thread.waits_for = "memory that another thread writes";
   scheduler.spinning.push_back(&thread);
   thread.fiber->leave();
+}
+
+void wait_for_earlier() {
+  scheduler.waited = true;
+  if (!scheduler.earlier_runs) return;
+  scheduler.behind.push_back(current);
+  wait("the kernel before");
+}
+
+void touch_global(const char* what) {
+  if (scheduler.earlier_runs)
+    fail(std::string(what) +
+         ": it has not waited for the kernel before: wait_for_earlier_kernel()");
+}
+
+void touch(const void* at, const char* what) {
+  if (!scheduler.earlier_runs) return;
+  const auto offset = static_cast<const unsigned char*>(at) - current->block->shared;
+  if (offset < 0 || static_cast<size_t>(offset) >= launched.shared) touch_global(what);
 }
 
 void later(unsigned delay, void (*complete)(void*), void* context) {

@@ -82,7 +82,9 @@ struct Cluster {
 
 struct Launch {
   Index grid, block, cluster;
-  size_t shared = 0;  // bytes of dynamic shared memory a block
+  size_t shared = 0;   // bytes of dynamic shared memory a block
+  bool early = false;  // it may begin before the kernel before has ended
+  const void* kernel = nullptr;
   void (*body)(const void* arguments);
   const void* arguments;
 };
@@ -109,6 +111,13 @@ void spin();
 unsigned draw(unsigned n);
 /// Work in the background: `complete(context)` runs some steps later, at the latest when all wait.
 void later(unsigned delay, void (*complete)(void*), void* context);
+
+/// Waits until the kernel before has ended, of a launch that began early.
+void wait_for_earlier();
+/// Fails while this thread has not waited for it: for what touches global memory in the background, or `at`
+/// if that is no shared memory.
+void touch_global(const char* what);
+void touch(const void* at, const char* what);
 
 /// Lets those go on that wait at a barrier to which all that it is for have come.
 void check_barrier(Barrier& barrier, unsigned expected);

@@ -70,6 +70,7 @@ template <typename T, typename Out>
 __global__ void __launch_bounds__(kThreads)
     gemm_kernel(const GemmOutput output, const GemmOperand a, const GemmOperand b, int64_t M,
                 int64_t N, int64_t K) {
+  wait_for_earlier_kernel();
   auto& panels = shared_memory<Panels>();
   const int64_t row = int64_t{blockIdx.x} * kTile, column = int64_t{blockIdx.y} * kTile;
   const int64_t batch = blockIdx.z;
@@ -96,6 +97,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename Out>
 __global__ void block_squares_kernel(float* squares, const Out* out, int64_t M, int64_t N,
                                      int64_t stride) {
+  wait_for_earlier_kernel();
   const int64_t row = int64_t{blockIdx.x} * kSquareRows,
                 column = int64_t{blockIdx.y} * kSquareColumns;
   float sum = 0.f;

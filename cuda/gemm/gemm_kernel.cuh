@@ -1,6 +1,7 @@
 // The Hopper product as one kernel: blocks that stay, a warp that loads and two warpgroups that multiply
 // and put out. bfloat16 in, float sums; bfloat16 out, or added to float.
 #pragma once
+#include "cuda/common/early.cuh"
 #include "cuda/gemm/gemm_finish.cuh"
 #include "cuda/gemm/gemm_heads.cuh"
 #include "cuda/gemm/gemm_load.cuh"
@@ -78,7 +79,7 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
     cluster_barrier();
   else
     block_barrier();
-  wait_for_earlier_kernel();  // which may write what is read here, or read what is written
+  wait_for_earlier_kernel();
   if (own_consumer() == kConsumers) {
     give_registers<kProducerRegisters>();
     if (warp() % 4 == 0 && elect_one()) produce<Tile, kA, kB>(shared, p);

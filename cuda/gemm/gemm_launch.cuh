@@ -61,7 +61,6 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
           .block = kGemmThreads,
           .shared = sizeof(GemmShared<Tile>),
           .cluster = Tile::kCluster,
-          .early = true,
           .stream = stream},
          p);
 }

@@ -10,7 +10,7 @@
 namespace srpo::cuda {
 
 /// Whether the part of a range (of a block of a cluster, of a warpgroup) is there. Set by who leaves it, taken
-/// back by the one that adds it, so that every kernel finds zeros; kernels of a card run one after the other.
+/// back by the one that adds it, so that every kernel finds zeros: it looks when the one before has ended.
 constexpr int kMostParts = 1024;
 static __device__ unsigned part_is_there[kMostParts];
 

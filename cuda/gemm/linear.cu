@@ -28,6 +28,7 @@ namespace {
 template <ActivationKind kind, int N, typename T>
 __global__ void linear_backward_rows_kernel(T* dpre, float* parts, const T* dy, const T* pre,
                                             const T* gate, const ColumnWalk walk) {
+  wait_for_earlier_kernel();
   constexpr int kRows = 4;
   const int64_t column = walk.column<N>();
   float gates[N], sums[2][N] = {};
@@ -58,6 +59,7 @@ __global__ void linear_backward_rows_kernel(T* dpre, float* parts, const T* dy, 
 /// db += the first sums of all `count` parts.
 __global__ void linear_backward_bias_kernel(float* db, const float* parts, int64_t count,
                                             int64_t N) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, N,
       [=](float (&sums)[1], int64_t part, int64_t j) { sums[0] += parts[2 * part * N + j]; },
@@ -68,6 +70,7 @@ __global__ void linear_backward_bias_kernel(float* db, const float* parts, int64
 template <typename T>
 __global__ void linear_backward_gate_kernel(T* dgate, const float* parts, int64_t count,
                                             int64_t N) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, N,
       [=](float (&sums)[1], int64_t part, int64_t j) { sums[0] += parts[(2 * part + 1) * N + j]; },

@@ -10,6 +10,7 @@ namespace {
 /// A grid row a sample, of n elements.
 template <typename T>
 __global__ void add_rows_forward_kernel(T* y, const T* x, const T* rows, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   const int64_t start = blockIdx.y * n;
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float u[N], v[N];

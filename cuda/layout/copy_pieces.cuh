@@ -32,6 +32,7 @@ void visit_unit(std::initializer_list<const void*> pointers, std::initializer_li
 template <typename U>
 __global__ void copy_pieces_kernel(U* to, const U* from, int64_t to_step, int64_t from_step,
                                    int64_t size, int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     const int64_t piece = i / size, at = i % size;
     to[piece * to_step + at] = from[piece * from_step + at];

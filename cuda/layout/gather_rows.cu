@@ -11,6 +11,7 @@ namespace {
 template <typename U>
 __global__ void gather_rows_forward_kernel(U* y, const U* x, const int64_t* index, int64_t L,
                                            int64_t row, int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     const int64_t b = i / row;
     y[i] = x[(b * L + index[b]) * row + i % row];
@@ -20,6 +21,7 @@ __global__ void gather_rows_forward_kernel(U* y, const U* x, const int64_t* inde
 template <typename U>
 __global__ void gather_rows_backward_kernel(U* dx, const U* dy, const int64_t* index, int64_t L,
                                             int64_t row, int64_t n) {
+  wait_for_earlier_kernel();
   place_pieces(dx, dy, L * row, row, n, [=](int64_t b) { return index[b] * row; });
 }
 

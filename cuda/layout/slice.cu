@@ -12,6 +12,7 @@ namespace {
 template <typename U>
 __global__ void slice_backward_kernel(U* dx, const U* dy, int64_t row, int64_t piece,
                                       int64_t before, int64_t n) {
+  wait_for_earlier_kernel();
   place_pieces(dx, dy, row, piece, n, [=](int64_t) { return before; });
 }
 

@@ -8,6 +8,7 @@ namespace srpo::cuda {
 template <typename T>
 __global__ void sum_of_samples_kernel(float* into, const T* dy, int64_t samples, int64_t step,
                                       int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kPack<float>>(n, packed, [=]<int N>(int64_t i) {
     float sums[N], terms[N];
     load_pack(sums, into + i);

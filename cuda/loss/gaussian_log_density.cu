@@ -12,6 +12,7 @@ namespace {
 __global__ void gaussian_log_density_forward_total_kernel(float* y, const double* parts,
                                                           const float* std, int64_t count,
                                                           int64_t n) {
+  wait_for_earlier_kernel();
   constexpr double kHalfLogTwoPi = 0.91893853320467274178;
   const int64_t b = blockIdx.y;
   const double squares = total_of(parts + b * count, count), s = std[b];
@@ -24,6 +25,7 @@ template <typename T>
 __global__ void gaussian_log_density_backward_kernel(T* dx, T* dmean, const float* dy, const T* x,
                                                      const T* mean, const float* std, int64_t n,
                                                      bool packed) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.y, start = b * n;
   const double s = std[b];
   const auto factor = static_cast<float>(double{dy[b]} / (static_cast<double>(n) * s * s));

@@ -13,6 +13,7 @@ namespace {
 template <typename T>
 __global__ void hinge_forward_kernel(float* y, const T* reward, int64_t B, float margin,
                                      float weight) {
+  wait_for_earlier_kernel();
   double sum = 0;
   for (int64_t b = threadIdx.x; b < B; b += kSumThreads) {
     const float gap = margin - float(reward[b]);
@@ -25,6 +26,7 @@ __global__ void hinge_forward_kernel(float* y, const T* reward, int64_t B, float
 template <typename T>
 __global__ void hinge_backward_kernel(T* dreward, const float* dy, const T* reward, int64_t B,
                                       float margin, float weight) {
+  wait_for_earlier_kernel();
   const float slope = -weight / static_cast<float>(B) * *dy;
   map<1>(B, false,
          [=]<int>(int64_t b) { dreward[b] = T(margin - float(reward[b]) <= 0.f ? 0.f : slope); });

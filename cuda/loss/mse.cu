@@ -8,6 +8,7 @@ namespace srpo::cuda {
 namespace {
 
 __global__ void mse_forward_total_kernel(float* y, const double* parts, int64_t count, int64_t n) {
+  wait_for_earlier_kernel();
   const double total = total_of(parts, count);
   if (threadIdx.x == 0) *y = static_cast<float>(total / static_cast<double>(n));
 }
@@ -15,6 +16,7 @@ __global__ void mse_forward_total_kernel(float* y, const double* parts, int64_t 
 template <typename T>
 __global__ void mse_backward_kernel(T* da, T* db, const float* dy, const T* a, const T* b,
                                     int64_t n, bool packed, float factor) {
+  wait_for_earlier_kernel();
   scaled_differences(da, db, a, b, n, packed, factor * *dy);
 }
 

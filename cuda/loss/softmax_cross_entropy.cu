@@ -17,6 +17,7 @@ template <typename T>
 __global__ void softmax_cross_entropy_forward_kernel(double* loss, float* lse, int64_t* complaint,
                                                      const T* logits, const int32_t* target,
                                                      int64_t C) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.x;
   const T* row = logits + b * C;
   float highest = -INFINITY;
@@ -34,6 +35,7 @@ __global__ void softmax_cross_entropy_forward_kernel(double* loss, float* lse, i
 }
 
 __global__ void softmax_cross_entropy_forward_mean_kernel(float* y, const double* loss, int64_t B) {
+  wait_for_earlier_kernel();
   const double total = total_of(loss, B);
   if (threadIdx.x == 0) *y = static_cast<float>(total / static_cast<double>(B));
 }
@@ -42,6 +44,7 @@ template <typename T>
 __global__ void softmax_cross_entropy_backward_kernel(T* dlogits, const float* dy, const T* logits,
                                                       const int32_t* target, const float* lse,
                                                       int64_t B, int64_t C) {
+  wait_for_earlier_kernel();
   const float scale = *dy / static_cast<float>(B);
   map<1>(B * C, false, [=]<int>(int64_t i) {
     const int64_t b = i / C;

@@ -9,6 +9,7 @@ namespace srpo::cuda {
 template <typename T>
 __global__ void squared_distance_parts_kernel(double* parts, const T* a, const T* b, int64_t n,
                                               bool packed) {
+  wait_for_earlier_kernel();
   const int64_t start = blockIdx.y * n;
   sum_part<kPack<T>>(parts, n, packed, [=]<int N>(int64_t i) {
     float u[N], v[N];

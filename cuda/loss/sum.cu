@@ -10,6 +10,7 @@ namespace {
 
 template <typename T>
 __global__ void sum_forward_parts_kernel(double* parts, const T* x, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   sum_part<kPack<T>>(parts, n, packed, [=]<int N>(int64_t i) {
     float v[N];
     load_pack(v, x + i);
@@ -21,12 +22,14 @@ __global__ void sum_forward_parts_kernel(double* parts, const T* x, int64_t n, b
 
 __global__ void sum_forward_total_kernel(float* y, const double* parts, int64_t count,
                                          double scale) {
+  wait_for_earlier_kernel();
   const double total = total_of(parts, count);
   if (threadIdx.x == 0) *y = static_cast<float>(scale * total);
 }
 
 template <typename T>
 __global__ void sum_backward_kernel(T* dx, const float* dy, int64_t n, bool packed, double scale) {
+  wait_for_earlier_kernel();
   const auto g = static_cast<float>(scale * double{*dy});
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {
     float v[N];

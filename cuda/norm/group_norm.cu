@@ -56,6 +56,7 @@ template <int N, ActivationKind act, typename T>
 __global__ void group_norm_forward_kernel(T* y, float* mean, float* rstd, const T* x, const T* w,
                                           const T* b, const float* statistics,
                                           const ColumnWalk walk, int64_t width, float eps) {
+  wait_for_earlier_kernel();
   const int64_t column = walk.column<N>();
   if (column >= walk.C) return;
   Channels<N> of;
@@ -98,6 +99,7 @@ template <int N, ActivationKind act, typename T>
 __global__ void group_norm_backward_parts_kernel(float* parts, const T* dy, const T* x, const T* w,
                                                  const T* b, const float* mean, const float* rstd,
                                                  const ColumnWalk walk, int64_t width) {
+  wait_for_earlier_kernel();
   const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
   const int64_t column = walk.column<N>();
   float sums[2][N] = {};
@@ -120,6 +122,7 @@ __global__ void group_norm_backward_parts_kernel(float* parts, const T* dy, cons
 
 __global__ void group_norm_add_parts_kernel(float* dw, float* db, const float* parts, int64_t count,
                                             int64_t C) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, 2 * C,
       [=](float (&sums)[1], int64_t part, int64_t c) { sums[0] += parts[part * 2 * C + c]; },
@@ -134,6 +137,7 @@ template <typename T>
 __global__ void __launch_bounds__(kGroupThreads)
     group_norm_backward_means_kernel(float* means, const float* parts, const T* w,
                                      const ColumnWalk walk, int64_t width) {
+  wait_for_earlier_kernel();
   const int64_t group = blockIdx.x, sample = blockIdx.y;
   Pair sums = {0.f, 0.f};
   for (int64_t i = threadIdx.x; i < walk.parts * width; i += kGroupThreads) {
@@ -154,6 +158,7 @@ __global__ void group_norm_backward_x_kernel(T* dx, const T* dy, const T* x, con
                                              const float* mean, const float* rstd,
                                              const float* means, const ColumnWalk walk,
                                              int64_t width) {
+  wait_for_earlier_kernel();
   const Channels<N> of = channels_of<N>(w, b, mean, rstd, walk, width);
   const int64_t column = walk.column<N>();
   float g_mean[N], g_xhat_mean[N];

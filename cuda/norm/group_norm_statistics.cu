@@ -16,6 +16,7 @@ constexpr int kGroupThreads = 128;
 template <int N, typename T>
 __global__ void group_norm_parts_kernel(float* parts, float* pixels, const T* x,
                                         const ColumnWalk walk) {
+  wait_for_earlier_kernel();
   float sums[2][N] = {}, first[N];
   const int64_t column = walk.column<N>();
   if (column < walk.C) load_pack(first, x + walk.begin() * walk.C + column);
@@ -45,6 +46,7 @@ __global__ void group_norm_parts_kernel(float* parts, float* pixels, const T* x,
 __global__ void __launch_bounds__(kGroupThreads)
     group_norm_join_kernel(float* statistics, const GroupParts p, int64_t size, int64_t C,
                            int64_t width) {
+  wait_for_earlier_kernel();
   const int64_t group = blockIdx.x, sample = blockIdx.y;
   const int64_t runs = width / p.run;
   // f(mean, squares, n) of the group's runs in all parts

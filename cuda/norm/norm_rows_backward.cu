@@ -22,6 +22,7 @@ __global__ void __launch_bounds__(kMostThreads)
     norm_rows_backward_kernel(T* dx, float* parts, const T* dy, const T* x, const float* mean,
                               const float* rstd, const NormScale<T> of, int64_t D,
                               int64_t rows_of_part) {
+  wait_for_earlier_kernel();
   auto& shared = shared_memory<RowSums>();
   const int64_t sample = blockIdx.y, d = int64_t{threadIdx.x} * N;
   const int64_t begin = sample * of.rows + blockIdx.x * rows_of_part;
@@ -101,6 +102,7 @@ template <bool kCentred, int N, typename T>
 __global__ void norm_rows_backward_wide_kernel(T* dx, const T* dy, const T* x, const float* mean,
                                                const float* rstd, const NormScale<T> of,
                                                int64_t D) {
+  wait_for_earlier_kernel();
   const int64_t row = blockIdx.x, sample = row / of.rows;
   dx += row * D;
   dy += row * D;
@@ -139,6 +141,7 @@ __global__ void norm_rows_backward_wide_kernel(T* dx, const T* dy, const T* x, c
 template <bool kCentred, int N, typename T>
 __global__ void norm_rows_parts_kernel(float* parts, const T* dy, const T* x, const float* mean,
                                        const float* rstd, const ColumnWalk walk) {
+  wait_for_earlier_kernel();
   float sums[2][N] = {};
   const int64_t column = walk.column<N>();
   Pack<T, N> of_dy[1], of_x[1];
@@ -160,6 +163,7 @@ __global__ void norm_rows_parts_kernel(float* parts, const T* dy, const T* x, co
 
 __global__ void norm_rows_add_kernel(float* dscale, float* dshift, const float* parts,
                                      int64_t count, int64_t D) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, 2 * D,
       [=](float (&sums)[1], int64_t part, int64_t d) { sums[0] += parts[part * 2 * D + d]; },
@@ -172,6 +176,7 @@ __global__ void norm_rows_add_kernel(float* dscale, float* dshift, const float* 
 template <typename T>
 __global__ void norm_rows_store_kernel(T* dscale, T* dshift, const float* parts, int64_t count,
                                        int64_t D) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       count, 2 * D,
       [=](float (&sums)[1], int64_t part, int64_t d) { sums[0] += parts[part * 2 * D + d]; },

@@ -13,6 +13,7 @@ template <bool kCentred, int kHeld, int N, typename T>
 __global__ void __launch_bounds__(kRows* kWarp)
     norm_rows_forward_kernel(T* y, float* mean, float* rstd, const T* x, const NormScale<T> of,
                              int64_t rows, int64_t D, float eps) {
+  wait_for_earlier_kernel();
   const int64_t row = int64_t{blockIdx.x} * kRows + warp();
   if (row >= rows) return;
   x += row * D;
@@ -59,6 +60,7 @@ __global__ void __launch_bounds__(kRows* kWarp)
 template <bool kCentred, int N, typename T>
 __global__ void norm_rows_forward_wide_kernel(T* y, float* mean, float* rstd, const T* x,
                                               const NormScale<T> of, int64_t D, float eps) {
+  wait_for_earlier_kernel();
   const int64_t row = blockIdx.x, sample = row / of.rows;
   x += row * D;
   y += row * D;

@@ -17,6 +17,7 @@ constexpr int kCodes = 8;  // of a thread's turn
 
 template <typename T>
 __global__ void quantize_rows_kernel(uint8_t* codes, float* scales, const T* x, int64_t C) {
+  wait_for_earlier_kernel();
   const int64_t row = blockIdx.x;
   codes += row * C;
   x += row * C;
@@ -35,6 +36,7 @@ __global__ void quantize_rows_kernel(uint8_t* codes, float* scales, const T* x, 
 template <typename T>
 __global__ void dequantize_rows_kernel(T* y, const uint8_t* codes, const float* scales, int64_t C,
                                        bool packed) {
+  wait_for_earlier_kernel();
   const int64_t row = blockIdx.x;
   y += row * C;
   codes += row * C;

@@ -38,6 +38,7 @@ struct Key {
 template <typename Numbers, typename T>
 __global__ void random_fill_kernel(T* out, const uint32_t* samples, Key key, int64_t n,
                                    int64_t draws, int64_t all, bool packed) {
+  wait_for_earlier_kernel();
   map<1>(all, false, [=]<int>(int64_t at) {
     const int64_t part = at / draws, draw = at % draws, i = 4 * draw;
     float values[4];

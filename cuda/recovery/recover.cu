@@ -19,6 +19,7 @@ template <typename V, typename X, typename E>
 __global__ void recover_forward_kernel(V* z, const X* clean, const E* noise, const V* velocity,
                                        const float* g, Patches patches, int64_t each, int64_t n,
                                        float scaling, float shift) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     const int64_t q = patches.token_of(i);
     const float x0 = float(clean[q]);
@@ -30,6 +31,7 @@ __global__ void recover_forward_kernel(V* z, const X* clean, const E* noise, con
 template <typename V>
 __global__ void recover_backward_kernel(V* dvelocity, const V* dz, const float* g, Patches patches,
                                         int64_t each, int64_t n, float scaling) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) {
     dvelocity[i] = V(g[i / each] / scaling * float(dz[patches.pixel_of(i)]));
   });

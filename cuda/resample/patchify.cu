@@ -12,11 +12,13 @@ namespace {
 
 template <typename T>
 __global__ void patchify_kernel(T* tokens, const T* picture, Patches patches, int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) { tokens[i] = picture[patches.pixel_of(i)]; });
 }
 
 template <typename T>
 __global__ void unpatchify_kernel(T* picture, const T* tokens, Patches patches, int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t i) { picture[i] = tokens[patches.token_of(i)]; });
 }
 

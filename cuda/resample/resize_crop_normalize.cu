@@ -40,6 +40,7 @@ DeviceTaps on_device(const Taps& taps, Stream& stream) {
 template <typename T, typename Y>
 __global__ void resize_rows_kernel(Y* y, const T* x, DeviceTaps taps, int64_t H, int64_t run,
                                    int64_t n) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t at) {
     const int64_t row = at / run, b = row / taps.outputs;
     y[at] = Y(taps.sum(row % taps.outputs, x + b * H * run + at % run, run));
@@ -52,6 +53,7 @@ template <typename T, typename Y>
 __global__ void resize_columns_kernel(Y* y, const T* x, DeviceTaps taps, const float* mean,
                                       const float* std, int64_t W, int64_t C, int64_t n,
                                       bool round) {
+  wait_for_earlier_kernel();
   map<1>(n, false, [=]<int>(int64_t at) {
     const int64_t c = at % C, j = at / C % taps.outputs, row = at / C / taps.outputs;
     float value = taps.sum(j, x + row * W * C + c, C);

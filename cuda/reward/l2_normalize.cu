@@ -14,6 +14,7 @@ constexpr int kThreads = 256;
 
 template <typename T>
 __global__ void l2_normalize_forward_kernel(T* y, float* norm, const T* x, int64_t D, float eps) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.x;
   x += b * D;
   double squares = 0;
@@ -30,6 +31,7 @@ __global__ void l2_normalize_forward_kernel(T* y, float* norm, const T* x, int64
 template <typename T>
 __global__ void l2_normalize_backward_kernel(T* dx, const T* dy, const T* x, const float* norm,
                                              int64_t D, float eps) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.x;
   dy += b * D;
   x += b * D;

@@ -47,6 +47,7 @@ struct Direction {
 template <typename T>
 __global__ void relative_reward_project_kernel(double* u, const T* pooled, const T* projection,
                                                int64_t E, int64_t W, int64_t n) {
+  wait_for_earlier_kernel();
   const int64_t i = int64_t{blockIdx.x} * (kThreads / kWarp) + warp();
   const int64_t at = i < n ? i : n - 1;
   const T *row = pooled + at / E * W, *column = projection + at % E * W;
@@ -60,6 +61,7 @@ __global__ void relative_reward_project_kernel(double* u, const T* pooled, const
 __global__ void relative_reward_forward_kernel(float* reward, float* features, float* norm,
                                                const double* u, Direction t, int64_t E,
                                                float scale) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.x;
   double squares = 0;
   for (int64_t i = b * E + threadIdx.x; i < (b + 1) * E; i += kThreads) squares += u[i] * u[i];
@@ -81,6 +83,7 @@ __global__ void relative_reward_backward_u_kernel(float* du, const float* drewar
                                                   const float* dfeatures, const float* features,
                                                   const float* norm, Direction t, int64_t E,
                                                   float scale) {
+  wait_for_earlier_kernel();
   const int64_t b = blockIdx.x;
   const double slope = dreward == nullptr ? 0 : double{scale} * dreward[b];
   const auto g = [&](int64_t i) {
@@ -100,6 +103,7 @@ __global__ void relative_reward_backward_u_kernel(float* du, const float* drewar
 template <typename T>
 __global__ void relative_reward_backward_pooled_kernel(T* dpooled, const float* du,
                                                        const T* projection, int64_t E, int64_t W) {
+  wait_for_earlier_kernel();
   column_sums<1>(
       E, W,
       [=](float (&sums)[1], int64_t row, int64_t w) {
@@ -112,6 +116,7 @@ template <typename T>
 __global__ void relative_reward_backward_projection_kernel(float* dprojection, const float* du,
                                                            const T* pooled, int64_t B, int64_t E,
                                                            int64_t W) {
+  wait_for_earlier_kernel();
   map<1>(E * W, false, [=]<int>(int64_t i) {
     float sum = dprojection[i];
     for (int64_t b = 0; b < B; ++b) sum += du[b * E + i / W] * float(pooled[b * W + i % W]);

@@ -17,6 +17,8 @@ class Profiler {
   Profiler(const std::string& timer, cudaStream_t stream, const std::string& device);
   ~Profiler();
 
+  /// By CUPTI each kernel is, on one track.
+  bool times_kernels() const { return timer_ == Timer::kCupti; }
   /// One after the other; parts of a piece are not told apart.
   void piece_begins(const char* op, Timeline& timeline);
   void piece_ends();

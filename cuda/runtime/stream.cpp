@@ -35,8 +35,20 @@ cudaStream_t CudaStream::activate() {
   return stream_;
 }
 
+cudaStream_t CudaStream::enqueue() {
+  behind_kernel_ = false;
+  return stream_;
+}
+
 void* CudaStream::native() {
+  behind_kernel_ = false;
   return activate();
+}
+
+Stream::KernelPlace CudaStream::kernel_place() {
+  const bool overlaps = behind_kernel_ && (!profiler_ || !profiler_->times_kernels());
+  behind_kernel_ = true;
+  return {activate(), overlaps};
 }
 
 std::exception_ptr CudaStream::lost() const {
@@ -204,7 +216,7 @@ void CudaStream::leave() {
 }
 
 void CudaStream::copy_from_host(void* device, const void* host, size_t bytes) {
-  if (bytes > 0) submit("copy", [=, this] { staging_.upload(device, host, bytes, stream_); });
+  if (bytes > 0) submit("copy", [=, this] { staging_.upload(device, host, bytes, enqueue()); });
 }
 
 void CudaStream::copy_to_host(void* host, const void* device, size_t bytes) {
@@ -216,7 +228,7 @@ void CudaStream::copy_to_host(void* host, const void* device, size_t bytes) {
       char* to = static_cast<char*>(host) + at;
       try {
         CUDA_CHECK(cudaMemcpyAsync(segment->memory, static_cast<const char*>(device) + at, part,
-                                   cudaMemcpyDeviceToHost, stream_));
+                                   cudaMemcpyDeviceToHost, enqueue()));
       } catch (...) {
         staging_.give(segment);
         throw;
@@ -233,13 +245,13 @@ void CudaStream::copy_to_host(void* host, const void* device, size_t bytes) {
 void CudaStream::copy(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   submit("copy", [=, this] {
-    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_));
+    CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, enqueue()));
   });
 }
 
 void CudaStream::zero(void* device, size_t bytes) {
   if (bytes == 0) return;
-  submit("zero", [=, this] { CUDA_CHECK(cudaMemsetAsync(device, 0, bytes, stream_)); });
+  submit("zero", [=, this] { CUDA_CHECK(cudaMemsetAsync(device, 0, bytes, enqueue())); });
 }
 
 void* CudaStream::scratch(size_t bytes, const void* contents) {
@@ -252,7 +264,7 @@ void* CudaStream::scratch(size_t bytes, const void* contents) {
     block = pool_->allocate(bytes, op_);
   }
   scratch_.push_back(block);
-  if (contents != nullptr) staging_.upload(block.pointer, contents, bytes, stream_);
+  if (contents != nullptr) staging_.upload(block.pointer, contents, bytes, enqueue());
   return block.pointer;
 }
 

@@ -39,6 +39,7 @@ class CudaStream : public Stream {
   int64_t* complaint() override;
   void heed(int64_t* word, std::function<void(int64_t)> refuse) override;
   void* native() override;
+  KernelPlace kernel_place() override;
   void profile_begin(const std::string& timer) override;
   Profile profile_end() override;
   void range_push(const char* name) override { nvtx_push(name); }
@@ -62,6 +63,8 @@ class CudaStream : public Stream {
     std::vector<const char*> ops;  // enqueued since the ending before
     std::function<void(std::exception_ptr)> then;
   };
+  /// The stream, for anything but a kernel.
+  cudaStream_t enqueue();
   std::exception_ptr try_work(const char* op, const std::function<void()>& work);
   /// Calls `then`, on the waiting thread, when all that was enqueued so far has ended, with the card's error.
   void after(std::function<void(std::exception_ptr)> then);
@@ -79,6 +82,7 @@ class CudaStream : public Stream {
   std::recursive_mutex submit_mutex_;  // environments, each on a thread of its own, share the order
   std::map<std::thread::id, Account> accounts_;
   bool inside_ = false;                 // a piece is submitted now
+  bool behind_kernel_ = false;          // the last that was enqueued is one, and no copy or wait
   const char* op_ = "";                 // that is submitted now
   std::vector<Pool::Block> scratch_;    // of it
   std::vector<int64_t*> words_;         // of it, not heeded yet

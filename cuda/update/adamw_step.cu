@@ -46,6 +46,7 @@ SRPO_DEVICE double power(double base, int64_t n) {
 __global__ void adamw_numbers_kernel(Numbers* out, const float* grad_norm, const int32_t* skipped,
                                      Numbers numbers, int64_t step, double lr, double beta1,
                                      double beta2, float max_norm) {
+  wait_for_earlier_kernel();
   if (threadIdx.x != 0) return;
   const int64_t t = step - (skipped == nullptr ? 0 : *skipped);
   numbers.finite = grad_norm == nullptr || is_finite(*grad_norm);
@@ -71,6 +72,7 @@ SRPO_DEVICE void update(float (&w)[N], float (&mean)[N], float (&square)[N], con
 template <typename Weights, typename Moments, typename Gradient>
 __global__ void adamw_step_kernel(Weights weights, Moments moments, Gradient grad,
                                   const Numbers* all, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   const Numbers numbers = *all;
   if (!numbers.finite) return;
   map<Moments::kPerThread>(n, packed, [=]<int N>(int64_t i) {
@@ -89,6 +91,7 @@ constexpr int kByteThreads = 256;
 template <typename Weights, typename Gradient>
 __global__ void adamw_step_bytes_kernel(Weights weights, ByteMoments moments, Gradient grad,
                                         const Numbers* all, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   const Numbers numbers = *all;
   const int64_t block = int64_t{blockIdx.x} * (kByteThreads / kWarp) + threadIdx.x / kWarp;
   if (!numbers.finite || block * kMomentBlock >= n) return;

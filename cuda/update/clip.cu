@@ -9,6 +9,7 @@ namespace {
 
 template <typename T>
 __global__ void clip_kernel(T* grad, const float* norm, int64_t n, bool packed, float max_norm) {
+  wait_for_earlier_kernel();
   const float factor = clip_factor(*norm, max_norm);
   if (factor == 1.f) return;
   map<kPack<T>>(n, packed, [=]<int N>(int64_t i) {

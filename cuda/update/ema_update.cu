@@ -10,6 +10,7 @@ namespace {
 
 template <typename Weights>
 __global__ void ema_update_kernel(float* ema, Weights weights, int64_t n, bool packed, float rest) {
+  wait_for_earlier_kernel();
   map<kPack<float>>(n, packed, [=]<int N>(int64_t i) {
     float e[N], w[N];
     load_pack(e, ema + i);

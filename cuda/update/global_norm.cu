@@ -20,6 +20,7 @@ SRPO_DEVICE bool can_be_trusted(double squares) {
 template <typename T>
 __global__ void global_norm_parts_kernel(double* parts, const T* grad, int64_t n, bool packed,
                                          const double* squares) {
+  wait_for_earlier_kernel();
   if (squares != nullptr && can_be_trusted(*squares)) return;
   sum_part<kPack<T>>(parts, n, packed, [=]<int N>(int64_t i) {
     float g[N];
@@ -32,6 +33,7 @@ __global__ void global_norm_parts_kernel(double* parts, const T* grad, int64_t n
 
 __global__ void known_squares_parts_kernel(double* parts, const float* squares, int64_t n,
                                            bool packed) {
+  wait_for_earlier_kernel();
   sum_part<kPack<float>>(parts, n, packed, [=]<int N>(int64_t i) {
     float s[N];
     load_pack(s, squares + i);
@@ -49,6 +51,7 @@ struct Piece {
 /// A block a piece.
 template <typename T>
 __global__ void pieces_parts_kernel(double* parts, const T* grad, const Piece* pieces) {
+  wait_for_earlier_kernel();
   const Piece piece = pieces[blockIdx.x];
   constexpr int N = kPack<T>;
   double sum = 0;
@@ -76,6 +79,7 @@ __global__ void pieces_parts_kernel(double* parts, const T* grad, const Piece* p
 template <typename T>
 __global__ void factored_norm_parts_kernel(double* parts, const T* dy, const T* x, int64_t N,
                                            int64_t K) {
+  wait_for_earlier_kernel();
   const int64_t a = blockIdx.x, b = blockIdx.y;
   if (b > a) {
     if (threadIdx.x == 0) parts[a * gridDim.y + b] = 0;
@@ -94,6 +98,7 @@ __global__ void factored_norm_parts_kernel(double* parts, const T* dy, const T* 
 /// The first of two times with squares that are known: they are left for the second.
 __global__ void global_norm_total_kernel(float* norm, const double* parts, int64_t count,
                                          double* squares, bool again) {
+  wait_for_earlier_kernel();
   if (again && can_be_trusted(*squares)) return;
   const double total = total_of(parts, count);
   if (threadIdx.x != 0) return;
@@ -102,6 +107,7 @@ __global__ void global_norm_total_kernel(float* norm, const double* parts, int64
 }
 
 __global__ void count_non_finite_kernel(int32_t* counter, const float* norm) {
+  wait_for_earlier_kernel();
   if (threadIdx.x == 0 && !is_finite(*norm)) ++*counter;
 }
 

@@ -10,6 +10,7 @@ namespace {
 /// to = from, each a form of the weights.
 template <typename To, typename From>
 __global__ void master_kernel(To to, From from, int64_t n, bool packed) {
+  wait_for_earlier_kernel();
   map<kPack<float>>(n, packed, [=]<int N>(int64_t i) {
     float w[N];
     from.load(w, i);

@@ -16,6 +16,7 @@ constexpr int kBox = 8192;  // bytes that a box may have here
 template <int kRank>
 __global__ void load_kernel(unsigned char* out, const __grid_constant__ TensorMap map,
                             Coordinates<kRank> at, int bytes) {
+  wait_for_earlier_kernel();
   auto& full = *shared_array<Mbarrier>(kBox);
   if (thread_rank() == 0) {
     mbarrier_init(full, 1);
@@ -81,6 +82,7 @@ void loads(Stream& stream, std::initializer_list<int64_t> sizes, std::initialize
 // out[box] = value of each place in the box, clipped; then the same added twice.
 template <typename T, bool kAdds>
 __global__ void store_kernel(const __grid_constant__ TensorMap map, Coordinates<2> at, int n) {
+  wait_for_earlier_kernel();
   auto* tile = shared_array<T>();
   for (int i = thread_rank(); i < n; i += block_threads()) tile[i] = T(static_cast<float>(i));
   fence_async();
@@ -122,6 +124,7 @@ constexpr int kPixelBox = 64 * 3 * 3 * 2;
 
 __global__ void pixels_kernel(const __grid_constant__ TensorMap in,
                               const __grid_constant__ TensorMap out) {
+  wait_for_earlier_kernel();
   auto& full = *shared_array<Mbarrier>(kBox);
   if (thread_rank() != 0) return;
   mbarrier_init(full, 1);
@@ -158,6 +161,7 @@ void pixels(Stream& stream) {
 
 template <bool kAdds>
 __global__ void bulk_kernel(float* out, const float* in, int bytes) {
+  wait_for_earlier_kernel();
   auto* line = shared_array<float>();
   auto& full = *shared_array<Mbarrier>(kBox);
   if (thread_rank() == 0) {
@@ -189,6 +193,7 @@ void bulk(Stream& stream) {
 
 // Each of two blocks loads half of a tile into both.
 __global__ void multicast_kernel(bfloat16* out, const __grid_constant__ TensorMap map) {
+  wait_for_earlier_kernel();
   auto* tile = shared_array<bfloat16>();  // [16][64]
   auto& full = *shared_array<Mbarrier>(kBox);
   const int rank = cluster_rank();

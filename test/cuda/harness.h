@@ -10,6 +10,9 @@
 #include "cpp/core/error.h"
 #include "cpp/core/stream.h"
 #include "cuda/common/launch.cuh"
+#ifndef __CUDACC__
+#include "cuda/emulation/memory.h"
+#endif
 
 namespace srpo::cuda::test {
 
@@ -36,7 +39,7 @@ class Buffer {
       throw Error("ERR_OUT_OF_MEMORY",
                   std::string("test: no managed memory: ") + cudaGetErrorString(status));
 #else
-    data_ = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
+    data_ = static_cast<T*>(emulation::allocate(n * sizeof(T)));
 #endif
     for (size_t i = 0; i < n; ++i) data_[i] = fill;
     if (is_result)
@@ -48,7 +51,7 @@ class Buffer {
 #ifdef __CUDACC__
     cudaFree(data_);
 #else
-    std::free(data_);
+    emulation::release(data_, size_ * sizeof(T));
 #endif
   }
   Buffer(const Buffer&) = delete;
@@ -86,6 +89,7 @@ struct Case {
 
 void add_primitives(std::vector<Case>& cases);
 void add_copies(std::vector<Case>& cases);
+void add_early(std::vector<Case>& cases);
 void add_products(std::vector<Case>& cases);
 void add_gemm(std::vector<Case>& cases);
 void add_gemm_columns(std::vector<Case>& cases);

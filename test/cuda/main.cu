@@ -31,6 +31,7 @@ class PlainStream : public Stream {
   }
   void copy(void* to, const void* from, size_t n) override { std::memmove(to, from, n); }
   void zero(void* device, size_t n) override { std::memset(device, 0, n); }
+  KernelPlace kernel_place() override { return {nullptr, true}; }
   /// Kept until the case has ended.
   void* scratch(size_t bytes, const void* contents) override {
     scratch_.push_back(std::make_unique<Buffer<unsigned char>>(bytes, 0xff, false));
@@ -82,6 +83,7 @@ int run(int argc, char** argv) {
   std::vector<Case> cases;
   add_primitives(cases);
   add_copies(cases);
+  add_early(cases);
   add_products(cases);
   add_gemm(cases);
   add_gemm_columns(cases);

@@ -15,6 +15,7 @@ enum class Defect { kNone, kNoBarrier, kDivergent, kPastShared, kLostThread };
 
 template <Defect kDefect>
 __global__ void reversed_kernel(float* out) {
+  wait_for_earlier_kernel();
   auto* parts = shared_array<float>();
   const int i = thread_rank(), n = block_threads();
   if (kDefect == Defect::kLostThread && i == 5) {
@@ -40,6 +41,7 @@ void reversed(Stream& stream) {
 }
 
 __global__ void warp_kernel(int* out) {
+  wait_for_earlier_kernel();
   const int i = thread_rank(), l = lane();
   out[i * 8 + 0] = shuffle(i, (l + 3) % kWarp);
   out[i * 8 + 1] = shuffle_xor(i, 5);
@@ -75,6 +77,7 @@ void warps(Stream& stream) {
 }
 
 __global__ void block_sum_kernel(float* out) {
+  wait_for_earlier_kernel();
   const float x = static_cast<float>(thread_rank());
   const float a = block_sum(x), b = block_max(-x);
   const Pair c = block_sum(Pair{1.f, 2.f * x});
@@ -96,6 +99,7 @@ void block_sums(Stream& stream) {
 
 // Two warps pass a buffer to and fro by named barriers: 1 says full, 2 says empty.
 __global__ void named_kernel(int* out, int rounds) {
+  wait_for_earlier_kernel();
   auto* buffer = shared_array<int>();
   for (int round = 0; round < rounds; ++round)
     if (warp() == 0) {
@@ -123,6 +127,7 @@ void named_barriers(Stream& stream) {
 
 template <bool kWaits>
 __global__ void copy_kernel(float* out, const float* in, int steps) {
+  wait_for_earlier_kernel();
   auto* stages = shared_array<float>();  // [2][32][4]
   const int l = lane();
   const auto begin = [&](int step) {
@@ -164,6 +169,7 @@ struct MatrixTiles {
 };
 
 __global__ void matrix_kernel(float* out, bfloat16* copy, const bfloat16* a, const bfloat16* b) {
+  wait_for_earlier_kernel();
   auto& tiles = shared_memory<MatrixTiles>();
   const int l = lane();
   for (int i = l; i < 256; i += 32) tiles.a[i / 16][i % 16] = a[i];
@@ -222,6 +228,7 @@ struct Mailbox {
 
 template <int kArrivals>
 __global__ void mailbox_kernel(int* out, int rounds) {
+  wait_for_earlier_kernel();
   auto& box = shared_memory<Mailbox>();
   if (thread_rank() == 0) {
     mbarrier_init(box.full, kArrivals);
@@ -257,6 +264,7 @@ void mailbox(Stream& stream) {
 // ---- clusters and blocks that wait for one another ----------------------------------------------
 
 __global__ void cluster_kernel(int* out) {
+  wait_for_earlier_kernel();
   auto* mine = shared_array<int>();
   auto& done = *shared_array<Mbarrier>(512);
   const int rank = cluster_rank(), i = thread_rank();
@@ -286,6 +294,7 @@ void clusters(Stream& stream) {
 
 // Every block adds to a sum in the order of its number.
 __global__ void turnstile_kernel(int* order, unsigned* turn) {
+  wait_for_earlier_kernel();
   if (thread_rank() == 0) {
     wait_until(turn, blockIdx.x);
     order[blockIdx.x] = static_cast<int>(*turn);

@@ -18,6 +18,7 @@ constexpr int kDepth = 64;  // along K
 template <int N, Major kA, Major kB, bool kFromRegisters>
 __global__ void tile_kernel(float* out, const bfloat16* a, const __grid_constant__ TensorMap map_a,
                             const __grid_constant__ TensorMap map_b) {
+  wait_for_earlier_kernel();
   constexpr int kParts = kB == Major::kK ? 1 : (N + 63) / 64;
   constexpr int kBytesB = kB == Major::kK ? N * 128 : kParts * 64 * 128;
   unsigned char* tile_a = shared_base();
@@ -124,6 +125,7 @@ template <Defect kDefect>
 __global__ void __launch_bounds__(160)
     pipeline_kernel(float* c, const __grid_constant__ TensorMap map_a,
                     const __grid_constant__ TensorMap map_b, int M, int N, int K) {
+  wait_for_earlier_kernel();
   auto& ring = shared_memory<Ring>();
   if (thread_rank() == 0) {
     for (int i = 0; i < kStages; ++i) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #define CUDART_VERSION 13000
 
@@ -33,6 +34,31 @@ using cudaStream_t = struct FakeStream*;
 using cudaEvent_t = struct FakeEvent*;
 using cudaMemPool_t = struct FakePool*;
 
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+enum cudaLaunchAttributeID {
+  cudaLaunchAttributeCooperative,
+  cudaLaunchAttributeClusterDimension,
+  cudaLaunchAttributeProgrammaticStreamSerialization
+};
+struct cudaLaunchAttribute {
+  cudaLaunchAttributeID id;
+  union {
+    dim3 clusterDim;
+    int cooperative, programmaticStreamSerializationAllowed;
+  } val;
+  cudaLaunchAttribute() : val{.cooperative = 0} {}
+};
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+  cudaLaunchAttribute* attrs = nullptr;
+  unsigned numAttrs = 0;
+};
+
 const char* cudaGetErrorName(cudaError_t);
 const char* cudaGetErrorString(cudaError_t);
 cudaError_t cudaGetLastError();
@@ -50,6 +76,8 @@ cudaError_t cudaEventElapsedTime(float*, cudaEvent_t, cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventQuery(cudaEvent_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int);
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t*, const void*, void**);
 cudaError_t cudaMemcpyAsync(void*, const void*, size_t, cudaMemcpyKind, cudaStream_t);
 cudaError_t cudaMemsetAsync(void*, int, size_t, cudaStream_t);
 cudaError_t cudaHostAlloc(void**, size_t, unsigned);
@@ -84,6 +112,12 @@ Waits waits();
 
 /// A kernel.
 void launch(cudaStream_t stream, std::function<void()> kernel);
+/// What cudaLaunchKernelExC starts. An early one that follows a kernel sets up before that has run.
+struct Kernel {
+  std::function<void()> set_up, run;
+};
+/// The attributes of the last launch.
+std::vector<cudaLaunchAttribute> last_attributes();
 /// A kernel that reads where nothing is: every later call fails.
 void launch_fault(cudaStream_t stream);
 /// Nothing enqueued begins until it is let go.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -80,12 +81,19 @@ using namespace fake;
 
 struct FakeStream {
   std::deque<std::function<void()>> work;
+  /// If a kernel was enqueued last: what the next one does before that has run.
+  struct Next {
+    bool begun = false;  // it has: too late
+    std::function<void()> set_up;
+  };
+  std::shared_ptr<Next> next;
   bool busy = false;
   std::thread thread;
 
   FakeStream() : thread([this] { run(); }) { thread.detach(); }
   void push(std::function<void()> piece) {
     const std::lock_guard lock(mutex);
+    next.reset();
     work.push_back(std::move(piece));
     changed.notify_all();
   }
@@ -121,6 +129,47 @@ void fake::launch_fault(cudaStream_t stream) {
     sticky = cudaErrorIllegalAddress;
     changed.notify_all();
   });
+}
+
+namespace {
+std::vector<cudaLaunchAttribute> attributes;
+}
+
+std::vector<cudaLaunchAttribute> fake::last_attributes() {
+  return attributes;
+}
+
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* how, const void* kernel, void**) {
+  const Kernel it = *static_cast<const Kernel*>(kernel);
+  attributes.assign(how->attrs, how->attrs + how->numAttrs);
+  bool early = false;
+  for (const cudaLaunchAttribute& attribute : attributes)
+    early = early || attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization;
+  bool is_set_up = false;
+  if (early) {
+    const std::lock_guard lock(mutex);
+    const auto& before = how->stream->next;
+    if (before && !before->begun) {
+      before->set_up = it.set_up;
+      is_set_up = true;
+    }
+  }
+  const auto next = std::make_shared<FakeStream::Next>();
+  how->stream->push([it, next, is_set_up] {
+    if (!is_set_up) it.set_up();
+    {
+      const std::lock_guard lock(mutex);
+      next->begun = true;
+    }
+    if (next->set_up) next->set_up();
+    it.run();
+  });
+  const std::lock_guard lock(mutex);
+  how->stream->next = next;
+  return cudaSuccess;
 }
 
 const char* cudaGetErrorName(cudaError_t e) {

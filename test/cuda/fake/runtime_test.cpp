@@ -12,6 +12,7 @@
 #include "cpp/core/runtime.h"
 #include "cpp/core/tensor.h"
 #include "cpp/ops/op_table.h"
+#include "cuda/common/launch_config.h"
 #include "cuda/op_table.h"
 #include "cuda/runtime/device.h"
 #include "cuda_runtime.h"
@@ -216,6 +217,56 @@ void complaints_come_with_the_wait() {
   expect(waited().empty(), "a word was used again with what it said before");
 }
 
+bool launched_early() {
+  for (const cudaLaunchAttribute& attribute : fake::last_attributes())
+    if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization)
+      return attribute.val.programmaticStreamSerializationAllowed == 1;
+  return false;
+}
+
+void kernels_begin_early_behind_kernels() {
+  std::string order;
+  const auto start = [&](char name, bool early = true, bool together = false) {
+    stream().submit("op", [&, name, early, together] {
+      const fake::Kernel kernel = {[&order, name] { order += name; },
+                                   [&order, name] { order += static_cast<char>(name - 32); }};
+      launch_kernel(
+          &kernel,
+          {.grid = 1, .block = 32, .early = early, .together = together, .stream = stream()},
+          nullptr);
+    });
+    return launched_early();
+  };
+  const Tensor t = Tensor::empty({4}, DType::kFloat32, kCard);
+  const std::vector<float> four(4);
+  fake::hold(true);
+  stream().zero(t->pointer, 16);
+  expect(!start('a'), "after a memset");
+  expect(start('b') && start('c'), "after a kernel");
+  stream().copy_from_host(t->pointer, four.data(), 16);
+  expect(!start('d'), "after a copy from the host");
+  expect(start('e') && !start('f', false), "one that is to begin late");
+  expect(start('g'), "after that");
+  expect(!start('h', true, true), "one whose blocks run together");
+  stream().copy(t->pointer, t->pointer, 16);
+  expect(!start('i'), "after a copy");
+  stream().submit("op", [&] { stream().scratch(16, four.data()); });
+  expect(!start('j'), "after numbers of an op");
+  stream().native();
+  expect(!start('k'), "after whatever another library enqueues");
+  expect(start('l'), "after a kernel again");
+  fake::hold(false);
+  expect(waited().empty(), "a wait failed");
+  // What an early one sets up runs before the kernel before it, and nothing runs twice or not at all.
+  expect_text(order, "abAcBCdeDEfgFGhHiIjJklKL");
+  stream().submit("op", [&] {
+    const fake::Kernel nothing = {[] {}, [] {}};
+    launch_kernel(&nothing, {.grid = 2, .block = 32, .cluster = 2, .stream = stream()}, nullptr);
+  });
+  expect(launched_early() && fake::last_attributes().size() == 2, "clusters");
+  expect(waited().empty(), "a wait failed");
+}
+
 void freed_memory_is_behind_its_last_reader() {
   std::vector<float> back(1 << 19);
   fake::hold(true);
@@ -326,6 +377,7 @@ constexpr Case kCases[] = {
     {"pieces of a profile are timed by events", pieces_are_timed_by_events},
     {"a failed piece is told once", a_failed_piece_is_told_once},
     {"complaints of kernels come with the wait", complaints_come_with_the_wait},
+    {"kernels begin early behind kernels", kernels_begin_early_behind_kernels},
     {"freed memory is behind its last reader", freed_memory_is_behind_its_last_reader},
     {"out of memory is explained", out_of_memory_is_explained},
     {"an environment leaves", an_environment_leaves},

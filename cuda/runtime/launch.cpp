@@ -1,13 +1,27 @@
-#include "cuda/common/launch.cuh"
-#include "cuda/common/shared.cuh"
+#include <cstdlib>
+#include <cstring>
+
+#include "cuda/common/launch_config.h"
 #include "cuda/runtime/check.h"
 
 namespace srpo::cuda {
+namespace {
+
+/// Whether kernels begin before the one before them has ended; SRPO_EARLY=0 tells what that is worth.
+bool early_is_wanted() {
+  static const bool wanted = [] {
+    const char* text = std::getenv("SRPO_EARLY");
+    return text == nullptr || std::strcmp(text, "0") != 0;
+  }();
+  return wanted;
+}
+
+}  // namespace
 
 void launch_kernel(const void* kernel, const LaunchConfig& config, void** parameters) {
   check_grid(config.grid);
   // First of all: it makes the stream's card the one that the calls below mean.
-  const auto stream = static_cast<cudaStream_t>(config.stream.native());
+  const auto [native, overlaps] = config.stream.kernel_place();
   constexpr size_t kWithoutAsking = 47 << 10;  // 48 KiB, with what a kernel has of static memory
   if (config.shared > kWithoutAsking)
     CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -23,7 +37,7 @@ void launch_kernel(const void* kernel, const LaunchConfig& config, void** parame
                                           static_cast<unsigned>(config.cluster.y),
                                           static_cast<unsigned>(config.cluster.z)};
   }
-  if (config.early) {
+  if (config.early && !config.together && overlaps && early_is_wanted()) {
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[count++].val.programmaticStreamSerializationAllowed = 1;
   }
@@ -35,7 +49,7 @@ void launch_kernel(const void* kernel, const LaunchConfig& config, void** parame
   how.gridDim = extent(config.grid);
   how.blockDim = extent(config.block);
   how.dynamicSmemBytes = config.shared;
-  how.stream = stream;
+  how.stream = static_cast<cudaStream_t>(native);
   how.attrs = attributes;
   how.numAttrs = count;
   CUDA_CHECK(cudaLaunchKernelExC(&how, kernel, parameters));
