@@ -63,10 +63,13 @@ Napi::Value attention_backward(const Napi::CallbackInfo& info) {
   const Tensor dq = Tensor::like(q);
   const Tensor dk = Tensor::like(k);
   const Tensor dv = Tensor::like(v);
-  // Scratch from the pool: freed when this returns, reused only by work that stands behind.
-  const int64_t parts = attention_dq_parts(dbias ? N : B * N, k->dim(2));
-  const Tensor dq_parts =
-      Tensor::empty({parts, B, N, Lq, (Dh + 15) / 16 * 16}, DType::kFloat32, q.device());
+  // Scratch from the pool: freed when this returns, reused only by work that stands behind. Kernels for a
+  // card have their own.
+  Tensor dq_parts;
+  if (q.device().kind == DeviceKind::kCpu) {
+    const int64_t parts = attention_dq_parts(dbias ? N : B * N, k->dim(2));
+    dq_parts = Tensor::empty({parts, B, N, Lq, (Dh + 15) / 16 * 16}, DType::kFloat32, q.device());
+  }
   const AttentionBackward op{
       .dq = dq,
       .dk = dk,

@@ -82,8 +82,9 @@ export function fluxHeld(
   const whole = (depth - doubles) * double + (depthSingleBlocks - singles) * single;
   const blocks = (doubles + singles) * S * D + whole;
   // of a single block: the residual's before and behind the gate, attention's and the MLP's; or, when the MLP's
-  // is done, the residual's, attention's, the norm's, q k v, and float sums of q's in two parts and in tiles
-  const gradients = S * Math.max(2 * D + D + M, 6 * D + (4 / bytes) * 3 * D);
+  // is done, the residual's, attention's, the norm's, q k v, and float sums of q's, on the cpu in parts
+  const parts = Math.min(Math.ceil(32 / (samples * config.heads)), Math.ceil(S / 128));
+  const gradients = S * Math.max(3 * D + M, 6 * D + (4 / bytes) * parts * D);
   const passing = gradients + largest; // what is kept stays to the end of backward
   return {
     kept: chain * samples * bytes * (ends + blocks),

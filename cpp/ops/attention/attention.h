@@ -29,7 +29,8 @@ struct AttentionBackward {
   TensorView dv;  // [B, N, Lk, Dh]         out
   TensorView
       dbias;  // [N, Lq, Lk]     float  added to, summed over the batch in order; may be missing
-  TensorView dq_parts;  // [parts, B, N, Lq, Dh up to 16]  float  scratch, see attention_dq_parts
+  TensorView
+      dq_parts;  // [parts, B, N, Lq, Dh up to 16]  float  scratch of the cpu, see attention_dq_parts
   TensorView dout;      // [B, Lq, N*Dh]
   TensorView out;       // [B, Lq, N*Dh]    or wider, as in forward
   TensorView lse;       // [B, N, Lq]      float
