@@ -6,6 +6,7 @@ import path from "node:path";
 import { suite } from "uvu";
 import { initMicro } from "../../ts/micro/init.js";
 import { trainConfig, type TrainConfig } from "../../ts/train/config.js";
+import { memoryOf } from "../../ts/tensor/device.js";
 import { loadSetup } from "../../ts/train/setup.js";
 import { Trainer } from "../../ts/train/trainer.js";
 import { writeRewards } from "../rewards/tiny_rewards.js";
@@ -90,4 +91,18 @@ test("SRPO judged by another kind of reward than its own", async () => {
   assert.deepEqual(await setup.evaluator.evaluate({ model: flux, policy, signal }), first);
   setup.dispose();
 });
+
+test("of several ranks the first loads what evaluates, and no other", async () => {
+  const options = { evalReward: path.join(root, "imagereward"), evalCount: 2, evalEvery: 1 };
+  const held: number[] = [];
+  for (const rank of [0, 1]) {
+    const before = memoryOf("cpu").inUse;
+    const setup = await loadSetup(config("srpo", "hps", options), { rank, size: 2 });
+    assert.equal(setup.evaluator !== undefined, rank === 0);
+    held.push(memoryOf("cpu").inUse - before);
+    setup.dispose();
+  }
+  assert.ok(held[1]! < held[0]!, `${held[0]} and ${held[1]} bytes`);
+});
+
 test.run();

@@ -65,7 +65,8 @@ export class Evaluations {
 
   constructor(
     readonly config: TrainConfig,
-    readonly evaluator: Evaluator,
+    /** Undefined on ranks that do not evaluate. */
+    readonly evaluator: Evaluator | undefined,
     criterion: Criterion | undefined,
     state?: EvaluationState,
   ) {
@@ -132,7 +133,7 @@ export class Evaluations {
     const { signal } = subject;
     if (signal.aborted) return undefined;
     try {
-      return await this.evaluator.evaluate(subject);
+      return await this.evaluator!.evaluate(subject);
     } catch (error) {
       if (signal.aborted && error === signal.reason) return undefined;
       throw error;
@@ -143,7 +144,7 @@ export class Evaluations {
     const chosen = this.#tracker?.criterion;
     const names = new Set([
       ...(chosen === undefined ? [] : [chosen.figure, ...chosen.conditions.map((c) => c.figure)]),
-      ...this.evaluator.headline,
+      ...(this.evaluator?.headline ?? []),
     ]);
     const told = [...names].map((name) => `${name} ${(figures[name] ?? NaN).toFixed(4)}`);
     return `step ${step}: ${told.join("  ")}${best ? "  (the best so far)" : ""}`;

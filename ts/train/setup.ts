@@ -52,7 +52,7 @@ export interface Setup {
   data: PromptData;
   /** Of the sample grids. */
   sampleData: PromptData;
-  /** A second reward, on prompts of its own; undefined without one. */
+  /** A second reward, on prompts of its own; undefined without one, and where another rank evaluates. */
   evaluator: Evaluator | undefined;
   method: Method;
   /** Clean packed latents of real pictures, by place; undefined online. */
@@ -158,13 +158,16 @@ function offline(
 /**
  * Loads everything that a run needs and checks that it fits together, before anything is written.
  *
- * @param ranks - that what is trained is cut for
+ * @param ranks - that what is trained is cut for, and which of them this is: the first one evaluates
  * @throws SrpoError ERR_CONFIG, ERR_CHECKPOINT, ERR_DEVICE
  */
-export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> {
+export async function loadSetup(
+  config: TrainConfig,
+  { rank, size }: { rank: number; size: number } = { rank: 0, size: 1 },
+): Promise<Setup> {
   checkMethod(config);
   checkLora(config);
-  checkLayout(config, ranks);
+  checkLayout(config, size);
   const place = { model: config.model!, base: config.base };
   const root = baseFolder(place);
   const device = requireDevice(config.device);
@@ -193,8 +196,8 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
   try {
     const all = config.loraRank === 0;
     const shared = {
-      multiple: shardMultiple(ranks),
-      passingGradients: config.zero === 2 && ranks > 1,
+      multiple: shardMultiple(size),
+      passingGradients: config.zero === 2 && size > 1,
     };
     const model = own(
       await loadTransformer(place, {
@@ -202,7 +205,7 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
         ...(all && {
           trainable: true,
           ...shared,
-          squares: ranks === 1,
+          squares: size === 1,
           ...gradientOptions(config),
         }),
         ...(config.baseDtype === "fp8" && { coded: isBlockMatrix }),
@@ -245,11 +248,11 @@ export async function loadSetup(config: TrainConfig, ranks = 1): Promise<Setup> 
           : new WithoutLora(policy, lora);
     const decoder = new AutoencoderDecoder(vae, h, w, { recompute: config.recomputeVae });
     const [tokens, channels] = [(h * w) / 4, model.config.inChannels];
+    const subject = evalData && { data: evalData, decoder, tokens, channels };
     const evaluator =
-      evalData &&
-      own(
-        await RewardEvaluator.open(config, { data: evalData, decoder, tokens, channels }, frozen),
-      );
+      subject !== undefined && rank === 0
+        ? own(await RewardEvaluator.open(config, subject, frozen))
+        : undefined;
     const drawn = { seed: BigInt(config.seed), tokens, channels, device };
     const parts = {
       policy,

@@ -88,15 +88,16 @@ export class Trainer {
     ranks: Ranks = Ranks.solo(),
   ): Promise<Trainer> {
     const second = config.evalReward === undefined ? undefined : rewardFigures;
-    const criterion = checkEvaluation(config, evaluator?.figures ?? second);
-    const setup = await loadSetup(config, ranks.size);
+    const figures = evaluator?.figures ?? second;
+    const criterion = checkEvaluation(config, figures);
+    const setup = await loadSetup(config, ranks);
     let optimizer: AdamW | undefined;
     let sharding: Sharding | undefined;
     try {
       const judge = evaluator ?? setup.evaluator;
       const state = checkpoint === undefined ? undefined : readTraining(checkpoint).evaluation;
       const evaluations =
-        judge === undefined || evaluationEvery(config) === 0
+        figures === undefined || evaluationEvery(config) === 0
           ? undefined
           : new Evaluations(config, judge, criterion, state);
       const { lr, beta1, beta2, eps, weightDecay, rounding, moments } = config;
