@@ -74,7 +74,7 @@ struct GemmOutlet {
   SRPO_DEVICE void fetch(const Coordinates<3>& tile, int piece, int number) const {
     const Coordinates<3> at = piece_at(tile, piece);
     if (is_before(at))
-      return mbarrier_arrive(fetched(number));  // nothing comes, and nobody waits for it
+      return mbarrier_arrive(fetched(number));  // nothing comes: the wait for it ends at once
     mbarrier_arrive_expect(fetched(number), kHalf);
     tma_load(buffer(number), p.residual, fetched(number), behind(at));
   }

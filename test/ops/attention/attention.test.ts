@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { backward } from "../../../ts/autograd/backward.js";
+import { native } from "../../../ts/native/binding.js";
 import { attention, type AttentionOptions } from "../../../ts/ops/index.js";
 import type { DType } from "../../../ts/tensor/dtype.js";
-import { tensor, type Tensor } from "../../../ts/tensor/tensor.js";
+import { tensor, Tensor } from "../../../ts/tensor/tensor.js";
 import {
   assertRelative,
   assertSameBitsForThreads,
@@ -284,6 +285,52 @@ forEachDevice("attention", (test, device) => {
     const out = await attention(tensor(values, q.shape, { device }), k, v).read();
     assert.ok(out.subarray(8, 16).every(Number.isNaN));
     assert.ok(out.subarray(16).every(Number.isFinite));
+  });
+
+  test("out beside other columns is out, and backward reads it there", async () => {
+    const [B, N, L] = [2, 3, 75];
+    // By rows of whole 16 bytes, which the kernels for heads of 64 and 128 ask for, and by others.
+    for (const [Dh, dtype, beside] of [
+      [7, "float32", 9],
+      [128, "float32", 72],
+      [24, "bfloat16", 8],
+      [64, "bfloat16", 72],
+      [128, "bfloat16", 72],
+      [128, "bfloat16", 5],
+    ] as const) {
+      const [q, k, v] = inputs({ B, N, Lq: L, Lk: L, Dh }, dtype);
+      const dout = randn([B, L, N * Dh], { dtype, device, seed: 4 });
+      const run = async (columns: number) => {
+        const heads = [q.handle, k.handle, v.handle] as const;
+        const [out, lse] = native.attentionForward(...heads, null, null, 0.1, false, columns);
+        const gradients = native.attentionBackward(
+          dout.handle,
+          out,
+          lse,
+          ...heads,
+          null,
+          null,
+          0.1,
+          false,
+          null,
+        );
+        const all = await toFloat64(...[out, lse, ...gradients].map((each) => new Tensor(each)));
+        const [rows, ...rest] = all as [Float64Array, ...Float64Array[]];
+        const width = N * Dh + columns;
+        const split = (first: number, length: number) =>
+          Array.from({ length: B * L }, (_, i) =>
+            rows.slice(i * width + first, i * width + first + length),
+          );
+        if (device === "emulated")
+          assert.ok(split(N * Dh, columns).every((row) => row.every(Number.isNaN)));
+        return [...split(0, N * Dh), ...rest];
+      };
+      const [dense, wide] = [await run(0), await run(beside)];
+      if (beside !== 5) assert.deepEqual(wide, dense, `${Dh} ${dtype}`);
+      for (const [i, values] of wide.entries())
+        for (const [j, value] of values.entries())
+          assert.ok(Math.abs(value - dense[i]![j]!) < 0.05, `${Dh} ${dtype}: ${i}, ${j}`);
+    }
   });
 
   test("the bits do not depend on the number of threads", async () => {
