@@ -93,23 +93,6 @@ __global__ void __launch_bounds__(kThreads)
   if (output.squares != nullptr) put_squares(output.squares, panels, M, N);
 }
 
-/// Of what a product has stored: a warp a block.
-template <typename Out>
-__global__ void block_squares_kernel(float* squares, const Out* out, int64_t M, int64_t N,
-                                     int64_t stride) {
-  wait_for_earlier_kernel();
-  const int64_t row = int64_t{blockIdx.x} * kSquareRows,
-                column = int64_t{blockIdx.y} * kSquareColumns;
-  float sum = 0.f;
-  for (int i = lane(); i < kSquareRows * kSquareColumns; i += kWarp) {
-    const int64_t r = row + i / kSquareColumns, c = column + i % kSquareColumns;
-    const float value = r < M && c < N ? float(out[r * stride + c]) : 0.f;
-    sum += value * value;
-  }
-  sum = warp_sum(sum);
-  if (lane() == 0) squares[blockIdx.x * int64_t{gridDim.y} + blockIdx.y] = sum;
-}
-
 }  // namespace
 
 void gemm(const Gemm& product, Stream& stream) {
@@ -118,17 +101,7 @@ void gemm(const Gemm& product, Stream& stream) {
     g.output.accumulate = false;
     g.output.residual = g.output.out;  // added before the one rounding
   }
-  if (takes_gemm_sm90(g)) {
-    gemm_sm90(g, stream);
-    if (g.output.squares == nullptr) return;
-    return visit_float(g.output_dtype, [&]<typename Out>() {
-      launch(block_squares_kernel<Out>,
-             {.grid = {ceil_div(g.M, kSquareRows), ceil_div(g.N, kSquareColumns)},
-              .block = kWarp,
-              .stream = stream},
-             g.output.squares, static_cast<const Out*>(g.output.out), g.M, g.N, g.output.stride);
-    });
-  }
+  if (takes_gemm_sm90(g)) return gemm_sm90(g, stream);
   if (g.output.before != nullptr) {
     for (const Gemm& part : split_columns(g)) gemm(part, stream);
     return;

@@ -6,10 +6,12 @@
 //   kFinish   pre = sums + bias,   out = residual + gate * activation(pre)
 //   kHeads    q, k and v: gemm_heads.cuh
 //   kSlope    out = sums * activation'(derivative_of), but the first columns to `before` as they are
+//   kSquares  out += sums, in float, and squares = those of what out then is
 //
-// The residual, or derivative_of in its place, comes while the products are computed.
+// The residual, or derivative_of or out itself in its place, comes while the products are computed.
 #pragma once
 #include "cuda/common/activation.cuh"
+#include "cuda/common/warp.cuh"
 #include "cuda/gemm/gemm_outlet.cuh"
 
 namespace srpo::cuda {
@@ -91,11 +93,41 @@ SRPO_DEVICE void finish(float (&v)[16], const GemmParameters& p, unsigned char* 
   }
 }
 
+SRPO_DEVICE void add_squares(float& squares, const float (&v)[16]) {
+#pragma unroll
+  for (int i = 0; i < 16; ++i) squares += v[i] * v[i];
+}
+
+/// The squares of a consumer's blocks of kSquareRows x kSquareColumns, two pieces each, of which a lane has those of
+/// its own values: when all is put out, as there are registers for it then. Outside of the matrix all values are
+/// zero, unless some within are not finite.
+template <typename Tile, int kBlocks>
+SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParameters& p,
+                             const Coordinates<3>& tile) {
+  static_assert(kSquareRows == 16 && kSquareColumns == 2 * kWide && Tile::kN % kSquareColumns == 0);
+  constexpr int kAcross = Tile::kN / kSquareColumns;
+  const int thread = consumer_thread(), lane = thread % kWarp;
+  float own = 0.f;  // lane i has the sum of block i
+#pragma unroll
+  for (int block = 0; block < kBlocks; ++block) {
+    float sum = squares[block];
+#pragma unroll
+    for (int step = kWarp / 2; step > 0; step /= 2) sum += shuffle(sum, thread ^ step);
+    if (lane == block) own = sum;
+  }
+  const int row = tile.at[1] + lane / kAcross * 64 + thread / kWarp * kSquareRows;
+  const int column = tile.at[0] + lane % kAcross * kSquareColumns;
+  if (lane < kBlocks && row < p.M && column < p.N)
+    p.output.squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) + column / kSquareColumns] =
+        own;
+}
+
 /// All of a consumer's sums, whose first lies at `tile`.
 template <typename Tile, Ending kEnding>
 SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
                          GemmOutlet<Tile, kEnding>& outlet, const Coordinates<3>& tile) {
   constexpr int kPieces = GemmOutlet<Tile, kEnding>::kPieces;
+  float squares[outlet.kAll / 2] = {};
 #pragma unroll
   for (int piece = 0; piece < outlet.kAll; ++piece) {
     const Coordinates<3> at = outlet.piece_at(tile, piece);
@@ -106,6 +138,10 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     unsigned char* const buffer = outlet.take(tile, piece);
     if constexpr (kEnding == Ending::kAdd) {
       put_float(buffer, v);
+    } else if constexpr (kEnding == Ending::kSquares) {
+      outlet.wait_for_fetched();
+      add_float(buffer, v);
+      add_squares(squares[piece / 2], v);
     } else {
       if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at.at[1], at.at[0]);
       if (outlet.joins()) {
@@ -117,6 +153,11 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
         }
       }
       put_bfloat16(buffer, v);
+      if constexpr (kEnding == Ending::kJoin)
+        if (p.output.squares != nullptr) {
+          round_to_bfloat16(v);
+          add_squares(squares[piece / 2], v);
+        }
     }
     outlet.ready();
     if (!outlet.leads()) continue;
@@ -129,6 +170,8 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     if (kEnding == Ending::kFinish && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
     bulk_commit();
   }
+  if constexpr (kEnding == Ending::kSquares || kEnding == Ending::kJoin)
+    if (p.output.squares != nullptr) put_squares<Tile>(squares, p, tile);
 }
 
 }  // namespace srpo::cuda

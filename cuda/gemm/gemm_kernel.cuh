@@ -20,6 +20,28 @@ SRPO_DEVICE void give_turn() {
   barrier_arrive(2 * kConsumers - own_consumer(), 2 * 128);
 }
 
+/// Whose turn it is: counted, or in predicates alone, for an ending that has no register left.
+template <bool kCounted>
+struct Turns {
+  int turn = 0;
+
+  SRPO_DEVICE bool is_own() const { return turn % kConsumers == own_consumer(); }
+  SRPO_DEVICE bool is_first() const { return turn == 0; }
+  SRPO_DEVICE void next() { ++turn; }
+};
+template <>
+struct Turns<false> {
+  bool first = true, own;
+
+  SRPO_DEVICE Turns() : own(own_consumer() == 0) {}
+  SRPO_DEVICE bool is_own() const { return own; }
+  SRPO_DEVICE bool is_first() const { return first; }
+  SRPO_DEVICE void next() {
+    first = false;
+    own = !own;
+  }
+};
+
 /// Where this consumer's sums of a tile begin in the output: column, row, batch.
 template <typename Tile>
 SRPO_DEVICE Coordinates<3> first_of(const GemmSchedule& schedule, int tile) {
@@ -33,14 +55,14 @@ template <typename Tile, Major kA, Major kB, Ending kEnding>
 SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
   RingPlace<Tile::kStages> at(0);
   GemmOutlet<Tile, kEnding> outlet{p};
-  int turn = 0;
-  for (GemmParts part(p.schedule, own_group<Tile>()); part.next(); ++turn) {
-    if (Tile::kPingPong && turn % kConsumers != own_consumer()) {
+  Turns<kEnding != Ending::kSquares> turn;
+  for (GemmParts part(p.schedule, own_group<Tile>()); part.next(); turn.next()) {
+    if (Tile::kPingPong && !turn.is_own()) {
       at.skip(part.steps());
       continue;
     }
     if (!part.is_continuation()) outlet.begin(first_of<Tile>(p.schedule, part.tile));
-    if (Tile::kPingPong && turn > 0) wait_for_turn();
+    if (Tile::kPingPong && !turn.is_first()) wait_for_turn();
     GemmSums<Tile> sums;
     multiply<Tile, kA, kB>(sums, shared, at, part.steps(), [&] {
       if (Tile::kPingPong && part.has_next()) give_turn();

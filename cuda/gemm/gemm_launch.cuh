@@ -38,7 +38,7 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
   const auto result = [&](const void* data, int64_t columns, int64_t stride) {
     return tensor_map(data, g.output_dtype, {columns, g.M, g.batch},
                       {stride, g.batch == 1 ? stride : g.output.batch_stride}, {kWide, 64, 1},
-                      kEnding == Ending::kAdd ? Swizzle::k128 : Swizzle::k64);
+                      GemmOutlet<Tile, kEnding>::kFloat ? Swizzle::k128 : Swizzle::k64);
   };
   if constexpr (kEnding != Ending::kHeads) {
     const void* const joined =
@@ -81,10 +81,11 @@ void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream, const Gemm
 }
 
 // By how the operands lie, and what becomes of the sums; one a source file.
-void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream);     // x w^T, finished
-void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream);       // dy w
-void gemm_sm90_slope(const Gemm& g, const GemmPlan& plan, Stream& stream);       // dy w, slopes
-void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream);      // += dy^T x
+void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream);  // x w^T, finished
+void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream);    // dy w
+void gemm_sm90_slope(const Gemm& g, const GemmPlan& plan, Stream& stream);    // dy w, slopes
+void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream);   // += dy^T x
+void gemm_sm90_squares(const Gemm& g, const GemmPlan& plan, Stream& stream);  // the same, squares
 void gemm_sm90_transposed(const Gemm& g, const GemmPlan& plan, Stream& stream);  // a^T b
 
 }  // namespace srpo::cuda

@@ -28,8 +28,9 @@ template <typename Tile, Ending kEnding>
 struct GemmOutlet {
   static constexpr int kPieces = Tile::kN / kWide;  // of a row of the tile
   static constexpr int kAll = kPieces * Tile::kSubtiles;
-  static constexpr bool kMayJoin =
-      kEnding == Ending::kJoin || kEnding == Ending::kFinish || kEnding == Ending::kSlope;
+  static constexpr bool kJoins = kEnding == Ending::kSlope || kEnding == Ending::kSquares;
+  static constexpr bool kMayJoin = kJoins || kEnding == Ending::kJoin || kEnding == Ending::kFinish;
+  static constexpr bool kFloat = kEnding == Ending::kAdd || kEnding == Ending::kSquares;
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
   const GemmParameters& p;
@@ -38,13 +39,11 @@ struct GemmOutlet {
   /// The thread that talks to the copy engine.
   static SRPO_DEVICE bool leads() { return consumer_thread() == 0; }
   SRPO_DEVICE bool whole() const {
-    return kEnding == Ending::kAdd || (kEnding == Ending::kFinish && p.output.pre != nullptr);
+    return kFloat || (kEnding == Ending::kFinish && p.output.pre != nullptr);
   }
   /// Of buffers, a power of two.
   SRPO_DEVICE int count() const { return whole() ? Tile::kBuffers : 2 * Tile::kBuffers; }
-  SRPO_DEVICE bool joins() const {
-    return kEnding == Ending::kSlope || (kMayJoin && p.output.residual != nullptr);
-  }
+  SRPO_DEVICE bool joins() const { return kJoins || (kMayJoin && p.output.residual != nullptr); }
   SRPO_DEVICE unsigned char* buffer(int number) const {
     auto& all = shared_memory<GemmShared<Tile>>().out[own_consumer()];
     return all[0] + (number & (count() - 1)) * (whole() ? kPartBytes : kHalf);
@@ -75,7 +74,7 @@ struct GemmOutlet {
     const Coordinates<3> at = piece_at(tile, piece);
     if (is_before(at))
       return mbarrier_arrive(fetched(number));  // nothing comes: the wait for it ends at once
-    mbarrier_arrive_expect(fetched(number), kHalf);
+    mbarrier_arrive_expect(fetched(number), kFloat ? kPartBytes : kHalf);
     tma_load(buffer(number), p.residual, fetched(number), behind(at));
   }
   static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
@@ -140,17 +139,44 @@ SRPO_DEVICE void with_bfloat16(float (&v)[16], unsigned char* buffer, const F& f
   }
 }
 
-/// In rows of 128 bytes under the 128-byte swizzle.
-SRPO_DEVICE void put_float(unsigned char* buffer, const float (&v)[16]) {
+/// f(two neighbours of the values, where they lie in the buffer), for all of them: in rows of 128 bytes under
+/// the 128-byte swizzle.
+template <typename F>
+SRPO_DEVICE void with_float(unsigned char* buffer, float (&v)[16], const F& f) {
   const int thread = consumer_thread(), first = own_row(thread), column = own_column(thread);
 #pragma unroll
   for (int j = 0; j < 4; ++j)
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int row = first + 8 * h, piece = 2 * j + column / 4;
-      auto* to = reinterpret_cast<float*>(buffer + row * 128 + ((piece ^ (row % 8)) << 4));
-      store_pack<2>(to + column % 4, {v[4 * j + 2 * h], v[4 * j + 2 * h + 1]});
+      auto* at = reinterpret_cast<float*>(buffer + row * 128 + ((piece ^ (row % 8)) << 4));
+      f(v[4 * j + 2 * h], v[4 * j + 2 * h + 1], at + column % 4);
     }
+}
+
+SRPO_DEVICE void put_float(unsigned char* buffer, float (&v)[16]) {
+  with_float(buffer, v, [](float a, float b, float* to) { store_pack<2>(to, {a, b}); });
+}
+
+/// v += what the buffer has, which then has v.
+SRPO_DEVICE void add_float(unsigned char* buffer, float (&v)[16]) {
+  with_float(buffer, v, [](float& a, float& b, float* at) {
+    float held[2];
+    load_pack<2>(held, at);
+    a += held[0];
+    b += held[1];
+    store_pack<2>(at, {a, b});
+  });
+}
+
+/// The values as bfloat16 has them.
+SRPO_DEVICE void round_to_bfloat16(float (&v)[16]) {
+#pragma unroll
+  for (int i = 0; i < 16; i += 2) {
+    const unsigned pair = pack_bfloat16(v[i], v[i + 1]);
+    v[i] = unpack_bfloat16(pair, 0);
+    v[i + 1] = unpack_bfloat16(pair, 1);
+  }
 }
 
 }  // namespace srpo::cuda

@@ -32,7 +32,7 @@ bool moves(const GemmOutput& o, int64_t element_bytes, int64_t batch) {
 
 /// How the operands lie says it: each way has one, that of the op's direction; dy w has two.
 Ending ending_of(const Gemm& g) {
-  if (g.output.accumulate) return Ending::kAdd;
+  if (g.output.accumulate) return g.output.squares != nullptr ? Ending::kSquares : Ending::kAdd;
   if (major_of(g.a.column_stride) == Major::kMN) return Ending::kJoin;
   if (major_of(g.b.row_stride) == Major::kK) return Ending::kFinish;
   return g.output.derivative_of != nullptr ? Ending::kSlope : Ending::kStore;
@@ -73,6 +73,8 @@ void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
   switch (ending_of(g)) {
     case Ending::kAdd:
       return gemm_sm90_weight(g, plan, stream);
+    case Ending::kSquares:
+      return gemm_sm90_squares(g, plan, stream);
     case Ending::kJoin:
       return gemm_sm90_transposed(g, plan, stream);
     case Ending::kStore:

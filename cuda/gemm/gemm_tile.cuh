@@ -39,8 +39,9 @@ struct GemmTile {
 };
 
 /// What becomes of the sums: stored, stored with a residual, finished as the op wants them (GemmOutput),
-/// added to float, made q, k and v (GemmHeads), or stored times the slope of an activation.
-enum class Ending { kStore, kJoin, kFinish, kAdd, kHeads, kSlope };
+/// added to float, made q, k and v (GemmHeads), stored times the slope of an activation, or added to float with
+/// the squares of what that then is. kJoin may be asked for them too.
+enum class Ending { kStore, kJoin, kFinish, kAdd, kHeads, kSlope, kSquares };
 
 //                            rows/64  N   ping-pong cluster stages buffers
 using GemmTile128x256 = GemmTile<1, 256, false, 2, 4, 2>;

@@ -6,7 +6,7 @@
 namespace srpo::cuda::test {
 namespace {
 
-enum class Lies { kForward, kInput, kSlope, kWeight, kTransposed };
+enum class Lies { kForward, kInput, kSlope, kWeight, kTransposed, kSquares };
 
 /// How the tiles are dealt out, on three groups of blocks.
 enum class Dealt {
@@ -25,7 +25,7 @@ struct Product {
   Lies lies;
   bool finishes = false;  // bias, gelu-tanh with pre, gate, residual
   Buffer<bfloat16> a, b, c, pre, bias, gate, residual;
-  Buffer<float> sums;
+  Buffer<float> sums, squares;
 
   Product(const Sizes& s, Lies lies, bool finishes)
       : size(s),
@@ -38,7 +38,9 @@ struct Product {
         bias(s.N),
         gate(size_t(2) * s.N),
         residual(c.size()),
-        sums(c.size(), 1.f) {
+        sums(c.size(), 1.f),
+        squares(size_t(ceil_div(s.M, kSquareRows) * ceil_div(s.N, kSquareColumns)),
+                squares_out() ? std::nanf("") : 0.f) {
     fill(a, 1);
     fill(b, 2);
     fill(bias, 3);
@@ -46,24 +48,27 @@ struct Product {
     fill(residual, 5);
   }
 
+  bool adds_to_float() const { return lies == Lies::kWeight || lies == Lies::kSquares; }
+  bool squares_out() const { return lies == Lies::kSquares || adds_to_itself(); }
   /// As a gradient in bfloat16 does.
   bool adds_to_itself() const { return lies == Lies::kTransposed && size.batch == 1; }
 
   Gemm gemm() {
     const auto [M, N, K, batch] = size;
-    const bool a_along_m = lies == Lies::kWeight || lies == Lies::kTransposed;
+    const bool a_along_m = adds_to_float() || lies == Lies::kTransposed;
     const bool b_along_n = lies != Lies::kForward;
     Gemm g = {.M = M, .N = N, .K = K, .batch = batch, .dtype = DType::kBFloat16, .a = {}, .b = {}};
     g.a = {a.get(), a_along_m ? 1 : K, a_along_m ? M : 1, int64_t{M} * K};
     g.b = {b.get(), b_along_n ? N : 1, b_along_n ? 1 : K, int64_t{N} * K};
     g.output = {.out = c.get(), .stride = N, .batch_stride = int64_t{M} * N};
     g.output_dtype = DType::kBFloat16;
-    if (lies == Lies::kWeight) {
+    if (adds_to_float()) {
       g.output_dtype = DType::kFloat32;
       g.output.out = sums.get();
       g.output.accumulate = true;
     }
     if (adds_to_itself()) g.output.residual = c.get();
+    if (squares_out()) g.output.squares = squares.get();
     if (finishes) {
       g.output.bias = bias.get();
       g.output.activation = ActivationKind::kGeluTanh;
@@ -96,7 +101,7 @@ struct Product {
     for (int64_t at = 0; at < int64_t(batch) * M * N; at += step) {
       const int s = int(at / (int64_t(M) * N)), i = int(at / N % M), j = int(at % N);
       double want = exact(s, i, j), got = float(c[at]);
-      if (lies == Lies::kWeight) {
+      if (adds_to_float()) {
         want += 1;
         got = sums[at];
       }
@@ -114,10 +119,28 @@ struct Product {
       }
       near(got, want, at, "out");
     }
+    if (squares_out()) check_squares();
+  }
+
+  /// Of what the output holds, block by block.
+  void check_squares() {
+    const auto [M, N, K, batch] = size;
+    std::vector<double> want(squares.size());
+    const int64_t across = ceil_div(N, kSquareColumns);
+    for (int i = 0; i < M; ++i)
+      for (int j = 0; j < N; ++j) {
+        const size_t at = size_t(i) * N + j;
+        const double value = adds_to_float() ? sums[at] : float(c[at]);
+        want[size_t(i / kSquareRows * across + j / kSquareColumns)] += value * value;
+      }
+    for (size_t i = 0; i < want.size(); ++i)
+      expect(std::fabs(squares[i] - want[i]) <= 2e-6 * want[i],
+             "squares: block " + std::to_string(i) + " has " + std::to_string(squares[i]) +
+                 " and not " + std::to_string(want[i]));
   }
 
   void near(double got, double want, int64_t at, const char* what) {
-    const double most = lies == Lies::kWeight ? 1e-4 : 4e-3 * (std::fabs(want) + 0.1);
+    const double most = adds_to_float() ? 1e-4 : 4e-3 * (std::fabs(want) + 0.1);
     if (std::fabs(got - want) <= most) return;
     expect(false, std::string(what) + ": row " + std::to_string(at / size.N) + ", column " +
                       std::to_string(at % size.N) + " is " + std::to_string(got) + " and not " +
@@ -149,6 +172,17 @@ void run(Stream& stream, GemmTileKind tile, Lies lies, Dealt dealt, const Sizes&
   product.check();
 }
 
+/// The squares are of what a buffer holds: another product that adds to it leaves them behind.
+void add_without_squares(Stream& stream) {
+  Product product({264, 392, 136, 1}, Lies::kSquares, false);
+  Gemm g = product.gemm();
+  gemm_sm90(g, stream);
+  g.output.squares = nullptr;
+  gemm_sm90(g, stream);
+  finish(stream);
+  product.check_squares();
+}
+
 }  // namespace
 
 void add_gemm(std::vector<Case>& cases) {
@@ -156,11 +190,10 @@ void add_gemm(std::vector<Case>& cases) {
                                                         {GemmTileKind::kPingPong, "ping-pong"},
                                                         {GemmTileKind::k128x128, "128 x 128"},
                                                         {GemmTileKind::k64x128, "64 x 128"}};
-  const std::pair<Lies, const char*> ways[] = {{Lies::kForward, "x w^T"},
-                                               {Lies::kInput, "dy w"},
-                                               {Lies::kSlope, "dy w with slopes"},
-                                               {Lies::kWeight, "+= dy^T x"},
-                                               {Lies::kTransposed, "a^T b"}};
+  const std::pair<Lies, const char*> ways[] = {
+      {Lies::kForward, "x w^T"},          {Lies::kInput, "dy w"},
+      {Lies::kSlope, "dy w with slopes"}, {Lies::kWeight, "+= dy^T x"},
+      {Lies::kTransposed, "a^T b"},       {Lies::kSquares, "+= dy^T x with squares"}};
   const std::pair<Dealt, const char*> dealings[] = {{Dealt::kWhole, "whole tiles"},
                                                     {Dealt::kSplit, "split"},
                                                     {Dealt::kTail, "a split tail"},
@@ -171,14 +204,18 @@ void add_gemm(std::vector<Case>& cases) {
         // Thin parts and split tails are for one tile of each way; batches for whole tiles.
         if (dealt == Dealt::kThin && tile != GemmTileKind::k128x128) continue;
         if (dealt == Dealt::kTail && tile != GemmTileKind::k64x128) continue;
+        // Squares are of one batch.
+        const int batch = dealt == Dealt::kWhole && lies != Lies::kSquares ? 2 : 1;
         const Sizes size = {dealt == Dealt::kThin ? 72 : 264, dealt == Dealt::kThin ? 136 : 392,
-                            dealt == Dealt::kWhole ? 136 : 328, dealt == Dealt::kWhole ? 2 : 1};
+                            dealt == Dealt::kWhole ? 136 : 328, batch};
         const bool finishes = lies == Lies::kForward && size.batch == 1;
         cases.push_back({std::string("gemm ") + way + ", " + tile_name + ", " + dealing,
                          [=, tile = tile, lies = lies, dealt = dealt](Stream& stream) {
                            run(stream, tile, lies, dealt, size, finishes);
                          }});
       }
+  cases.push_back(
+      {"defect: gemm, a product without squares after one with", add_without_squares, true});
 }
 
 }  // namespace srpo::cuda::test
