@@ -11,6 +11,7 @@ import {
   type StatePart,
 } from "../../ts/checkpoint/state_parts.js";
 import { tensor, zeros, type Tensor } from "../../ts/tensor/tensor.js";
+import { uniforms } from "../support/index.js";
 import { fresh } from "./files.js";
 
 const test = suite("state in parts");
@@ -212,6 +213,48 @@ test("ranges that the file's rows do not stand for are refused by tensor", async
     readPart(place, "state", parts(1)[0]!),
     /00001-of-00002.*: m: expected F32 \[256\], got F32 \[\d+\]/,
   );
+});
+
+test("whatever ranks have whatever blocks: read as they are; with one range moved, refused", async () => {
+  const [wanted] = parts(1);
+  fill([wanted!]);
+  const exact = await wanted!.tensors["m"]!.read();
+  const blocks = Math.ceil(length / 256);
+  for (const [i, random] of uniforms(12, 7, 0, 1).entries()) {
+    const ranks = 2 + (i % 4);
+    const owner = Array.from(uniforms(blocks, i, 0, ranks), Math.floor);
+    const all = Array.from({ length: ranks }, (_, rank): Part => {
+      const ranges = owner.flatMap((one, block) =>
+        one === rank ? [{ first: 256 * block, count: Math.min(256, length - 256 * block) }] : [],
+      );
+      const count = ranges.reduce((sum, range) => sum + range.count, 0);
+      const tensors = {
+        m: zeros([Math.max(count, 1)]),
+        remainder: zeros([Math.max(count, 1), 2], { dtype: "uint8" }),
+        scales: zeros([Math.max(Math.ceil(count / 256), 1)]),
+        step: zeros([1], { dtype: "int32" }),
+      };
+      return { rank, ranks, ranges, length, tensors };
+    });
+    fill(all.filter(({ ranges }) => ranges.length > 0));
+    const place = fresh(`parts-random-${i}`);
+    await write(place, all);
+    const [alone] = parts(1);
+    await readPart(place, "state", alone!);
+    assert.deepEqual(await alone!.tensors["m"]!.read(), exact);
+
+    const moved = all[owner[Math.floor(random * blocks)]!]!;
+    const other = fresh(`parts-moved-${i}`);
+    await saveFolder(other, async (folder) => {
+      for (const part of all) {
+        const { tensors, metadata } = partToWrite(part);
+        const ranges = metadata["ranges"]!.replace(/^\d+/, (first) => String(Number(first) + 256));
+        const says = part === moved ? { ...metadata, ranges } : metadata;
+        await folder.safetensors(`${partName("state", part)}.safetensors`, tensors, says);
+      }
+    });
+    await assert.rejects(readPart(other, "state", alone!), { code: "ERR_CHECKPOINT" });
+  }
 });
 
 test("a file that is missing, another model's, a tensor too many: refused by name", async () => {

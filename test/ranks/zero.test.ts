@@ -64,11 +64,14 @@ test("a run goes on: on as many ranks to the bit, then on 4, then alone", async 
   assert.ok(lossDistance("straight", "moved") <= 1e-6);
 });
 
-test("prompts that the ranks do not divide are refused", async () => {
-  const odd = rankTraining("odd", "--zero", "2", "--batch", "3", "--steps", "1");
-  const { code, stderr } = await startOn(2, odd).ended;
+test("prompts that the ranks do not divide, up to ranks that have none", async () => {
+  const odd = ["--zero", "2", "--batch", "3"];
+  for (const ranks of [1, 2])
+    await succeedOn(ranks, rankTraining(`odd-${ranks}`, ...odd, "--steps", "3"));
+  assert.ok(lossDistance("odd-1", "odd-2") <= 1e-6);
+  const { code, stderr } = await startOn(4, rankTraining("none", ...odd, "--steps", "1")).ended;
   assert.notEqual(code, 0);
-  assert.match(stderr, /zero: expected 1 with a batch of 3, which 2 ranks do not divide, got 2/);
+  assert.match(stderr, /zero: expected 1 where some of 4 ranks have none of a batch of 3, got 2/);
 });
 
 tests.run();

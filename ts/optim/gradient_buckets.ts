@@ -58,6 +58,8 @@ export class GradientBuckets implements LeafWatch, GradientMemory {
   /** Leaves of the running backward that a bucket still waits for. */
   readonly #left = new Map<ReducedBucket, number>();
   #leaves: readonly Tensor[] = [];
+  /** The buckets of each backward since `start`, as they were summed. */
+  #backwards: ReducedBucket[][] = [];
   #underWay: UnderWay[] = [];
 
   /** @param buckets - of the gradients that are not factored */
@@ -103,8 +105,14 @@ export class GradientBuckets implements LeafWatch, GradientMemory {
     return open;
   }
 
+  /** Before an update's first backward. */
+  start(): void {
+    this.#backwards = [];
+  }
+
   begin(leaves: readonly Tensor[]): void {
     this.#forget(); // of a backward that failed
+    this.#backwards.push([]);
     this.#leaves = leaves;
     for (const leaf of leaves)
       for (const bucket of this.#bucketsOf(leaf))
@@ -149,6 +157,7 @@ export class GradientBuckets implements LeafWatch, GradientMemory {
     const open = this.#open.get(bucket);
     if (open === undefined) return;
     this.#open.delete(bucket);
+    this.#backwards.at(-1)?.push(bucket);
     const { first, buffer } = open;
     const { device, gradDtype: dtype } = this.#parameters;
     const part = release(empty(bucket.into.shape, { dtype, device }));
@@ -156,6 +165,21 @@ export class GradientBuckets implements LeafWatch, GradientMemory {
     const pending = this.#communicator.reduceScatterAside(whole, part);
     whole.dispose();
     this.#underWay.push({ bucket, buffer, part, pending });
+  }
+
+  /**
+   * Joins in the sums of backwards that other ranks make and this one does not, with zeros: as many, and as its own
+   * last ones were.
+   */
+  join(backwards: number): void {
+    const { length } = this.#backwards;
+    for (const buckets of this.#backwards.slice(length - backwards)) {
+      this.begin([]);
+      for (const bucket of buckets) {
+        this.#opened(bucket);
+        this.#reduce(bucket);
+      }
+    }
   }
 
   /** Waits for the oldest of those under way. */

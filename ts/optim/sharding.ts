@@ -75,6 +75,12 @@ export class Sharding {
   zeroGradients(): void {
     this.parameters.zeroGradients();
     this.shard.sums?.zero();
+    this.#passing?.start();
+  }
+
+  /** Takes part in so many backwards that other ranks make and this one does not; in ZeRO-1 there is no need to. */
+  joinBackwards(count: number): void {
+    this.#passing?.join(count);
   }
 
   /** Sums the gradients over all ranks, each rank's parts to the rank; those that are factored are gathered. */

@@ -14,11 +14,11 @@ export function checkLayout(
       "ERR_CONFIG",
       "gradDtype: expected float32 with precision f32, got bfloat16",
     );
-  // Every rank sums after each of its backwards, and so all must make as many.
-  if (zero === 2 && batch % ranks !== 0)
+  // Every rank joins in the sums of each backward, of which it knows by its own.
+  if (zero === 2 && batch < ranks)
     throw new SrpoError(
       "ERR_CONFIG",
-      `zero: expected 1 with a batch of ${batch}, which ${ranks} ranks do not divide, got 2`,
+      `zero: expected 1 where some of ${ranks} ranks have none of a batch of ${batch}, got 2`,
     );
   if (modulationGradients === "full") return;
   if (loraRank > 0)

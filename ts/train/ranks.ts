@@ -54,6 +54,11 @@ export class Ranks {
     return Array.from({ length: at(this.rank + 1) - first }, (_, i) => first + i);
   }
 
+  /** The most that a rank takes of them. */
+  mostSamples(batch: number): number {
+    return Math.ceil(batch / this.size);
+  }
+
   /** Every rank's value, in the order of the ranks. */
   gather<T>(mine: T): Promise<T[]> {
     return gatherValues(this.communicator, this.device, mine);

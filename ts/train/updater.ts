@@ -117,11 +117,15 @@ export class Updater {
     const logged = new TermMetrics();
     this.parts.sharding.zeroGradients();
     let done = 0;
-    for (const samples of this.#microBatches()) {
+    let backwards = 0; // of a micro-batch
+    const own = this.#microBatches();
+    for (const samples of own) {
       using inner = tensorScope();
       void inner;
       const batch = await this.#batch(step, pass, samples);
+      backwards = 0;
       for await (const term of this.method.terms(batch)) {
+        ++backwards;
         range("backward", () => backward(term.loss, undefined, this.parts.sharding.watch));
         logged.add(term, { prompts: samples.length, share: batch.share });
         // One term's work in the queue at a time: its memory is what the next one takes.
@@ -129,6 +133,10 @@ export class Updater {
       }
       onPrompts?.((done += samples.length));
     }
+    const most = Math.ceil(
+      this.parts.ranks.mostSamples(this.config.batch) / this.config.microBatch,
+    );
+    for (let i = own.length; i < most; ++i) this.parts.sharding.joinBackwards(backwards);
     return logged.read();
   }
 
