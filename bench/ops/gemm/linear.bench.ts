@@ -1,6 +1,8 @@
+import { native } from "../../../ts/native/binding.js";
 import { linear } from "../../../ts/ops/index.js";
+import { zeros } from "../../../ts/tensor/tensor.js";
 import type { BenchCase } from "../../support/case.js";
-import { callOf, directions, input, way } from "../../support/inputs.js";
+import { benchDevice, callOf, directions, input, way } from "../../support/inputs.js";
 import { fullOf, hiddenOf, imageLength, jointLength, type Sizes } from "../../support/sizes.js";
 
 const shapes = [
@@ -39,6 +41,39 @@ interface Product {
   what: string;
 }
 
+/** dw += dyT x alone, and the same with what the norm then need not read again. */
+function weightGradient({ M, N, K, what }: Product, squares: boolean): BenchCase {
+  return {
+    name: `linear  bfloat16  M=${M} N=${N} K=${K}  dw in float32${squares ? ", with squares" : ""}`,
+    why: `gradient of ${what}`,
+    flops: 2 * M * N * K,
+    setUp: () => {
+      const [dtype, device] = ["bfloat16", benchDevice()] as const;
+      const [dy, x, w] = [input([M, N], dtype), input([M, K], dtype), input([N, K], dtype)];
+      const dw = zeros([N, K], { device });
+      const sums = squares ? zeros([Math.ceil(N / 16), Math.ceil(K / 64)], { device }) : undefined;
+      return () => {
+        native.linearBackward(
+          dy.handle,
+          x.handle,
+          w.handle,
+          null,
+          null,
+          "none",
+          dw.handle,
+          null,
+          false,
+          false,
+          null,
+          "none",
+          sums?.handle ?? null,
+          0,
+        );
+      };
+    },
+  };
+}
+
 /** The products of a double block's image stream and of a single block, with what is fused to them. */
 export const fluxCases = (sizes: Sizes): readonly BenchCase[] => {
   const D = hiddenOf(sizes);
@@ -56,7 +91,15 @@ export const fluxCases = (sizes: Sizes): readonly BenchCase[] => {
       { M: S, N: H, K: D, act: "gelu-tanh", what: "single linear1, mlp rows" },
       { M: S, N: D, K: D + H, gated: true, what: "single linear2" },
     ];
-    return products.flatMap(({ M, N, K, act = "none" as const, gated = false, what }) =>
+    const gradients = products
+      .filter(({ N, K }) => N * K >= H * D)
+      .flatMap((product) =>
+        directions.map((squares) => ({
+          ...weightGradient(product, squares),
+          ...fullOf(picture),
+        })),
+      );
+    const both = products.flatMap(({ M, N, K, act = "none" as const, gated = false, what }) =>
       directions.map((backward): BenchCase => {
         const fused = `${act === "none" ? "" : ` ${act}`}${gated ? " gate residual" : ""}`;
         return {
@@ -79,5 +122,6 @@ export const fluxCases = (sizes: Sizes): readonly BenchCase[] => {
         };
       }),
     );
+    return [...both, ...gradients];
   });
 };
