@@ -8,7 +8,7 @@
 // them while the blocks before it run. Where a bucket ends depends on the number of ranks; where a parameter lies
 // does not.
 
-import type { ParameterRange, ParameterSet } from "../nn/parameter_set.js";
+import type { ParameterRange } from "../nn/parameter_set.js";
 
 /** Elements of the flat parameters: [first, first + count). */
 export interface Bucket {
@@ -39,10 +39,15 @@ function blockOf({ parameter: { name } }: ParameterRange): string {
   return /^\w+\.\d+(?=\.)/.exec(name)?.[0] ?? name.split(".", 1)[0]!;
 }
 
-type Cut = Pick<ParameterSet, "ranges" | "factored" | "length">;
+/** What of a `ParameterSet` says how it lies. */
+export interface Laid {
+  readonly ranges: readonly ParameterRange[];
+  readonly factored: readonly ParameterRange[];
+  readonly length: number;
+}
 
 /** Where one bucket ends and the next begins: at a parameter's first element, at best at a block's. */
-function endsOf({ ranges, factored, length }: Cut, least: number): number[] {
+function endsOf({ ranges, factored, length }: Laid, least: number): number[] {
   const target = Math.max(least, bucketElements(length));
   const dense = factored[0]?.offset;
   const ordered = [...ranges].sort((a, b) => a.offset - b.offset);
@@ -63,7 +68,7 @@ function endsOf({ ranges, factored, length }: Cut, least: number): number[] {
  * The buckets of flat parameters, in order. Each is a multiple of `shardMultiple`, but for one rank, which has one
  * bucket of all. Gradients that have a buffer end with a bucket.
  */
-export function bucketsOf(set: Cut, ranks: number): Bucket[] {
+export function bucketsOf(set: Laid, ranks: number): Bucket[] {
   const multiple = shardMultiple(ranks);
   const size = Math.ceil(set.length / multiple) * multiple;
   if (ranks === 1) return [{ first: 0, count: size }];
