@@ -61,7 +61,8 @@ void qkv_projection(const QkvProjection& op, Stream& stream) {
                              .L = static_cast<int>(op.q.dim(2)),
                              .offset = offset,
                              .eps = op.eps};
-    gemm_sm90_heads(product_of(op, s), heads, stream);
+    const Gemm product = product_of(op, s);
+    gemm_sm90_heads({&product, 1}, {&heads, 1}, stream);
     offset += heads.Li;
   }
 }

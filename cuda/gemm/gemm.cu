@@ -3,6 +3,8 @@
 
 #include "cuda/gemm/gemm.h"
 
+#include <utility>
+
 #include "cpp/ops/gemm/gemm_split.h"
 #include "cuda/common/activation.cuh"
 #include "cuda/common/barrier.cuh"
@@ -93,15 +95,20 @@ __global__ void __launch_bounds__(kThreads)
   if (output.squares != nullptr) put_squares(output.squares, panels, M, N);
 }
 
+/// What adds to an output that is not float adds before the one rounding.
+Gemm rounded_once(Gemm g) {
+  if (g.output.accumulate && g.output_dtype != DType::kFloat32) {
+    g.output.accumulate = false;
+    g.output.residual = g.output.out;
+  }
+  return g;
+}
+
 }  // namespace
 
 void gemm(const Gemm& product, Stream& stream) {
-  Gemm g = product;
-  if (g.output.accumulate && g.output_dtype != DType::kFloat32) {
-    g.output.accumulate = false;
-    g.output.residual = g.output.out;  // added before the one rounding
-  }
-  if (takes_gemm_sm90(g)) return gemm_sm90(g, stream);
+  const Gemm g = rounded_once(product);
+  if (takes_gemm_sm90(g)) return gemm_sm90({&g, 1}, stream);
   if (g.output.before != nullptr) {
     for (const Gemm& part : split_columns(g)) gemm(part, stream);
     return;
@@ -115,6 +122,17 @@ void gemm(const Gemm& product, Stream& stream) {
       launch(gemm_kernel<T, Out>, config, g.output, g.a, g.b, g.M, g.N, g.K);
     });
   });
+}
+
+void gemm_pair(const Gemm& a, const Gemm& b, Stream& stream) {
+  Gemm both[] = {rounded_once(a), rounded_once(b)};
+  if (!takes_gemm_sm90(both[0]) || !takes_gemm_sm90(both[1]) || !go_together(both[0], both[1])) {
+    gemm(a, stream);
+    gemm(b, stream);
+    return;
+  }
+  if (both[0].K < both[1].K) std::swap(both[0], both[1]);  // the longer tiles first
+  gemm_sm90(both, stream);
 }
 
 }  // namespace srpo::cuda

@@ -7,5 +7,7 @@
 namespace srpo::cuda {
 
 void gemm(const Gemm& product, Stream& stream);
+/// Two that do not touch what the other writes, in one launch where the Hopper product takes both.
+void gemm_pair(const Gemm& a, const Gemm& b, Stream& stream);
 
 }  // namespace srpo::cuda

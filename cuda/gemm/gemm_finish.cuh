@@ -74,22 +74,23 @@ SRPO_DEVICE void with_row(float (&v)[16], const bfloat16* row, int h, int column
 }
 
 /// gate * activation(v + bias) of the values from (row, column) on; pre to the second half of the buffer.
-SRPO_DEVICE void finish(float (&v)[16], const GemmParameters& p, unsigned char* buffer, int row,
-                        int column) {
-  const GemmOutput& to = p.output;
-  const int columns = p.N - column;
+SRPO_DEVICE void finish(float (&v)[16], const GemmParameters& p, unsigned char* buffer,
+                        const Coordinates<3>& first) {
+  const GemmOutput& asked = p.asked();
+  const int column = first.at[0], columns = p.N - column;
 #pragma unroll
-  for (int h = 0; h < 2 && to.bias != nullptr; ++h)
-    with_row(v, static_cast<const bfloat16*>(to.bias) + column, h, columns,
+  for (int h = 0; h < 2 && asked.bias != nullptr; ++h)
+    with_row(v, static_cast<const bfloat16*>(p.own(first).output.bias) + column, h, columns,
              [](float& value, float b) { value += b; });
-  if (to.pre != nullptr) put_bfloat16(buffer + kHalf, v);
-  activate_all(to.activation, v);
+  if (asked.pre != nullptr) put_bfloat16(buffer + kHalf, v);
+  activate_all(asked.activation, v);
 #pragma unroll
-  for (int h = 0; h < 2 && to.gate != nullptr; ++h) {
-    const int at = row + own_row(consumer_thread()) + 8 * h;
-    const int64_t sample = at / p.rows_of_sample;
-    with_row(v, static_cast<const bfloat16*>(to.gate) + sample * to.stride + column, h,
-             at < p.M ? columns : 0, [](float& value, float g) { value *= g; });
+  for (int h = 0; h < 2 && asked.gate != nullptr; ++h) {
+    const GemmProduct& own = p.own(first);
+    const int at = first.at[1] + own_row(consumer_thread()) + 8 * h;
+    const int64_t sample = at / own.rows_of_sample;
+    with_row(v, static_cast<const bfloat16*>(own.output.gate) + sample * asked.stride + column, h,
+             at < own.M ? columns : 0, [](float& value, float g) { value *= g; });
   }
 }
 
@@ -117,21 +118,22 @@ SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParamete
   }
   const int row = tile.at[1] + lane / kAcross * 64 + thread / kWarp * kSquareRows;
   const int column = tile.at[0] + lane % kAcross * kSquareColumns;
-  if (lane < kBlocks && row < p.M && column < p.N)
-    p.output.squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) + column / kSquareColumns] =
-        own;
+  if (lane < kBlocks && row < p.own(tile).M && column < p.N)
+    p.own(tile).output.squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) +
+                               column / kSquareColumns] = own;
 }
 
 /// All of a consumer's sums, whose first lies at `tile`.
 template <typename Tile, Ending kEnding>
 SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
-                         GemmOutlet<Tile, kEnding>& outlet, const Coordinates<3>& tile) {
+                         const Coordinates<3>& tile) {
+  GemmOutlet<Tile, kEnding> outlet(p);
   constexpr int kPieces = GemmOutlet<Tile, kEnding>::kPieces;
   float squares[outlet.kAll / 2] = {};
 #pragma unroll
   for (int piece = 0; piece < outlet.kAll; ++piece) {
     const Coordinates<3> at = outlet.piece_at(tile, piece);
-    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= p.M)) continue;
+    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= p.own(tile).M)) continue;
     float v[16];
 #pragma unroll
     for (int k = 0; k < 16; ++k) v[k] = sums[piece / kPieces][piece % kPieces * 16 + k];
@@ -143,18 +145,18 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
       add_float(buffer, v);
       add_squares(squares[piece / 2], v);
     } else {
-      if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at.at[1], at.at[0]);
+      if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at);
       if (outlet.joins()) {
         outlet.wait_for_fetched();
         if constexpr (kEnding == Ending::kSlope) {
-          if (!outlet.is_before(at)) multiply_slopes(p.output.activation, v, buffer);
+          if (!outlet.is_before(at)) multiply_slopes(p.asked().activation, v, buffer);
         } else {
           with_bfloat16(v, buffer, [](float& value, float r) { value += r; });
         }
       }
       put_bfloat16(buffer, v);
       if constexpr (kEnding == Ending::kJoin)
-        if (p.output.squares != nullptr) {
+        if (p.asked().squares != nullptr) {
           round_to_bfloat16(v);
           add_squares(squares[piece / 2], v);
         }
@@ -162,16 +164,18 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     outlet.ready();
     if (!outlet.leads()) continue;
     if constexpr (kEnding == Ending::kAdd)
-      tma_add(p.out, buffer, at);
+      tma_add(p.own(at).out, buffer, p.inside(at));
     else if (outlet.is_before(at))
-      tma_store(p.pre, buffer, at);
+      tma_store(p.own(at).pre, buffer, p.inside(at));
     else
-      tma_store(p.out, buffer, outlet.behind(at));
-    if (kEnding == Ending::kFinish && p.output.pre != nullptr) tma_store(p.pre, buffer + kHalf, at);
+      tma_store(p.own(at).out, buffer, p.inside(outlet.behind(at)));
+    if (kEnding == Ending::kFinish && p.asked().pre != nullptr)
+      tma_store(p.own(at).pre, buffer + kHalf, p.inside(at));
     bulk_commit();
   }
+  outlet.kept() = outlet.taken;
   if constexpr (kEnding == Ending::kSquares || kEnding == Ending::kJoin)
-    if (p.output.squares != nullptr) put_squares<Tile>(squares, p, tile);
+    if (p.asked().squares != nullptr) put_squares<Tile>(squares, p, tile);
 }
 
 }  // namespace srpo::cuda

@@ -98,20 +98,20 @@ SRPO_DEVICE void put_heads(const GemmSums<Tile>& sums, const GemmParameters& p,
                            const Coordinates<3>& tile) {
   constexpr int kHeads = Tile::kN / kHeadSize;
   static_assert(Tile::kN % kHeadSize == 0 && Tile::kBuffers * kPartBytes >= 64 * 2 * kHeadSize);
-  const GemmHeads& heads = p.heads;
+  const GemmHeads& heads = p.own(tile).heads;
 #pragma unroll
   for (int piece = 0; piece < kHeads * Tile::kSubtiles; ++piece) {
     const int column = opaque(tile.at[0]) + piece % kHeads * kHeadSize;
     const int row = opaque(tile.at[1]) + piece / kHeads * 64;
-    if (column >= p.N || row >= p.M) continue;
+    if (column >= p.N || row >= p.own(tile).M) continue;
     HeadSums v;
 #pragma unroll
     for (int k = 0; k < kHeadSize / 2; ++k)
       v[k] = sums[piece / kHeads][piece % kHeads * (kHeadSize / 2) + k];
-    if (p.output.bias != nullptr)
+    if (p.asked().bias != nullptr)
       for_each_pair(v, [&](float& even, float& odd, int at, int) {
         float pair[2];
-        load_pack<2>(pair, static_cast<const bfloat16*>(p.output.bias) + column + at);
+        load_pack<2>(pair, static_cast<const bfloat16*>(p.own(tile).output.bias) + column + at);
         even += pair[0];
         odd += pair[1];
       });
@@ -121,7 +121,7 @@ SRPO_DEVICE void put_heads(const GemmSums<Tile>& sums, const GemmParameters& p,
     bfloat16* const out = part == 0 ? heads.q : part == 1 ? heads.k : heads.v;
     store_head<Tile>(v, heads, part < 2 && heads.cos != nullptr,
                      out + int64_t{number % heads.N} * heads.L * kHeadSize,
-                     row + consumer_thread() / kWarp * 16, p.M);
+                     row + consumer_thread() / kWarp * 16, p.own(tile).M);
   }
 }
 

@@ -18,11 +18,12 @@ struct GemmHeads {
 };
 
 /// For plan_gemm: tiles of whole heads alone.
-GemmSizes sizes_of_heads(const Gemm& product);
+GemmSizes sizes_of_heads(Gemms products);
 
-/// x w^T + bias, which gemm_sm90 takes, into heads. `output` says nothing but the bias.
-void gemm_sm90_heads(const Gemm& product, const GemmHeads& heads, Stream& stream);
-void gemm_sm90_heads(const Gemm& product, const GemmHeads& heads, const GemmPlan& plan,
+/// x w^T + bias, which gemm_sm90 takes, into heads; of two products `heads` of each, with the same number of
+/// them. `output` says nothing but the bias.
+void gemm_sm90_heads(Gemms products, std::span<const GemmHeads> heads, Stream& stream);
+void gemm_sm90_heads(Gemms products, std::span<const GemmHeads> heads, const GemmPlan& plan,
                      Stream& stream);
 
 }  // namespace srpo::cuda

@@ -42,26 +42,28 @@ struct Turns<false> {
   }
 };
 
-/// Where this consumer's sums of a tile begin in the output: column, row, batch.
+/// Where this consumer's sums of a tile begin in the output: column, row, batch
+/// of both products.
 template <typename Tile>
 SRPO_DEVICE Coordinates<3> first_of(const GemmSchedule& schedule, int tile) {
   const TilePlace place = place_of(schedule, tile);
   return {place.column * Tile::kN,
           place.row * Tile::kRound + own_rank<Tile>() * Tile::kM + own_part<Tile>() * 64,
-          place.batch};
+          place.batch + place.product * schedule.batch};
 }
 
 template <typename Tile, Major kA, Major kB, Ending kEnding>
 SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
   RingPlace<Tile::kStages> at(0);
-  GemmOutlet<Tile, kEnding> outlet{p};
+  using Outlet = GemmOutlet<Tile, kEnding>;
+  Outlet::kept() = 0;
   Turns<kEnding != Ending::kSquares> turn;
-  for (GemmParts part(p.schedule, own_group<Tile>()); part.next(); turn.next()) {
+  for (GemmParts<Tile> part(p.schedule); part.next(); turn.next()) {
     if (Tile::kPingPong && !turn.is_own()) {
       at.skip(part.steps());
       continue;
     }
-    if (!part.is_continuation()) outlet.begin(first_of<Tile>(p.schedule, part.tile));
+    if (!part.is_continuation()) Outlet(p).begin(first_of<Tile>(p.schedule, part.tile()));
     if (Tile::kPingPong && !turn.is_first()) wait_for_turn();
     GemmSums<Tile> sums;
     multiply<Tile, kA, kB>(sums, shared, at, part.steps(), [&] {
@@ -71,14 +73,14 @@ SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
       leave_part<Tile>(sums, p, part.range());
     } else {
       add_parts<Tile>(sums, p, part);
-      const Coordinates<3> first = first_of<Tile>(p.schedule, opaque(part.tile));
+      const Coordinates<3> first = first_of<Tile>(p.schedule, part.tile());
       if constexpr (kEnding == Ending::kHeads)
         put_heads<Tile>(sums, p, first);
       else
-        put_out<Tile, kEnding>(sums, p, outlet, first);
+        put_out<Tile, kEnding>(sums, p, first);
     }
   }
-  if (outlet.leads()) bulk_wait<0>();
+  if (Outlet::leads()) bulk_wait<0>();
 }
 
 template <typename Tile, Major kA, Major kB, Ending kEnding>
@@ -86,8 +88,10 @@ __global__ void __launch_bounds__(kGemmThreads, 1)
     gemm_sm90_kernel(const __grid_constant__ GemmParameters p) {
   auto& shared = shared_memory<GemmShared<Tile>>();
   if (thread_rank() == 0) {
-    tma_prefetch(p.a);
-    tma_prefetch(p.b);
+    for (const GemmProduct& product : p.products) {
+      tma_prefetch(product.a);
+      tma_prefetch(product.b);
+    }
     for (int i = 0; i < Tile::kStages; ++i) {
       mbarrier_init(shared.full[i], 1);
       mbarrier_init(shared.empty[i], Tile::kCluster * Tile::kHolders);

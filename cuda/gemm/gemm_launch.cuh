@@ -1,5 +1,7 @@
 // The launch of the Hopper product, for one way in which the operands lie: gemm_sm90_*.cu instantiate it.
 #pragma once
+#include <span>
+
 #include "cuda/common/launch.cuh"
 #include "cuda/gemm/gemm_kernel.cuh"
 #include "cuda/gemm/gemm_plan.h"
@@ -22,14 +24,11 @@ inline TensorMap operand_map(const Gemm& g, const GemmOperand& o, Major major, i
 }
 
 template <typename Tile, Major kA, Major kB, Ending kEnding>
-void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
-                 const GemmHeads& heads) {
-  GemmParameters p = {.output = g.output,
-                      .heads = heads,
-                      .M = static_cast<int>(g.M),
-                      .N = static_cast<int>(g.N),
-                      .rows_of_sample = static_cast<int>(g.output.rows_of_sample),
-                      .schedule = schedule};
+GemmProduct parameters_of(const Gemm& g) {
+  GemmProduct p = {.output = g.output,
+                   .heads = {},
+                   .M = static_cast<int>(g.M),
+                   .rows_of_sample = static_cast<int>(g.output.rows_of_sample)};
   p.a = operand_map(g, g.a, kA, g.M, kA == Major::kK ? g.a.row_stride : g.a.column_stride,
                     kBoxA<Tile, kA>);
   p.b = operand_map(g, g.b, kB, g.N, kB == Major::kK ? g.b.column_stride : g.b.row_stride,
@@ -49,7 +48,21 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
       p.pre = result(g.output.before, g.output.before_columns, g.output.before_columns);
     p.residual = joined == nullptr ? p.out : result(joined, columns, g.output.stride);
   }
-  if (schedule.split_tiles > 0) {
+  return p;
+}
+
+template <typename Tile, Major kA, Major kB, Ending kEnding>
+void launch_gemm(Gemms gemms, const GemmSchedule& schedule, Stream& stream,
+                 std::span<const GemmHeads> heads) {
+  GemmParameters p;
+  p.N = static_cast<int>(gemms[0].N);
+  p.schedule = schedule;
+  for (size_t i = 0; i < kMostProducts; ++i) {
+    const size_t own = i < gemms.size() ? i : 0;  // maps that may be prefetched, all of them
+    p.products[i] = parameters_of<Tile, kA, kB, kEnding>(gemms[own]);
+    if (kEnding == Ending::kHeads) p.products[i].heads = heads[own];
+  }
+  if (schedule.split_tiles() > 0) {
     const int parts = schedule.groups * Tile::kCluster;
     if (parts * Tile::kHolders > kMostParts)
       throw Error("ERR_KERNEL", "gemm: expected at most " + std::to_string(kMostParts) +
@@ -66,7 +79,8 @@ void launch_gemm(const Gemm& g, const GemmSchedule& schedule, Stream& stream,
 }
 
 template <Major kA, Major kB, Ending kEnding>
-void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream, const GemmHeads& heads = {}) {
+void launch_gemm(Gemms g, const GemmPlan& plan, Stream& stream,
+                 std::span<const GemmHeads> heads = {}) {
   switch (plan.tile) {
     case GemmTileKind::k128x256:
       return launch_gemm<GemmTile128x256, kA, kB, kEnding>(g, plan.schedule, stream, heads);
@@ -80,12 +94,13 @@ void launch_gemm(const Gemm& g, const GemmPlan& plan, Stream& stream, const Gemm
   }
 }
 
-// By how the operands lie, and what becomes of the sums; one a source file.
-void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream);  // x w^T, finished
-void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream);    // dy w
-void gemm_sm90_slope(const Gemm& g, const GemmPlan& plan, Stream& stream);    // dy w, slopes
-void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream);   // += dy^T x
-void gemm_sm90_squares(const Gemm& g, const GemmPlan& plan, Stream& stream);  // the same, squares
-void gemm_sm90_transposed(const Gemm& g, const GemmPlan& plan, Stream& stream);  // a^T b
+// By how the operands lie, and what becomes of the sums; one a source file. One product, or two that go
+// together (gemm_sm90.h).
+void gemm_sm90_forward(Gemms g, const GemmPlan& plan, Stream& stream);     // x w^T, finished
+void gemm_sm90_input(Gemms g, const GemmPlan& plan, Stream& stream);       // dy w
+void gemm_sm90_slope(Gemms g, const GemmPlan& plan, Stream& stream);       // dy w, slopes
+void gemm_sm90_weight(Gemms g, const GemmPlan& plan, Stream& stream);      // += dy^T x
+void gemm_sm90_squares(Gemms g, const GemmPlan& plan, Stream& stream);     // the same, squares
+void gemm_sm90_transposed(Gemms g, const GemmPlan& plan, Stream& stream);  // a^T b
 
 }  // namespace srpo::cuda

@@ -4,7 +4,7 @@
 #include "cuda/common/cluster.cuh"
 #include "cuda/common/tma.cuh"
 #include "cuda/gemm/gemm_parameters.h"
-#include "cuda/gemm/gemm_tile.cuh"
+#include "cuda/gemm/gemm_walk.cuh"
 
 namespace srpo::cuda {
 
@@ -53,18 +53,20 @@ SRPO_DEVICE void load_b(unsigned char* to, const TensorMap& map, Mbarrier& full,
 
 template <typename Tile, Major kA, Major kB>
 SRPO_DEVICE void produce(GemmShared<Tile>& shared, const GemmParameters& p) {
-  const int rank = own_rank<Tile>();
   RingPlace<Tile::kStages> at(1);
-  for (GemmParts part(p.schedule, own_group<Tile>()); part.next();) {
-    const TilePlace place = place_of(p.schedule, part.tile);
-    const int row = place.row * Tile::kRound + rank * Tile::kM, column = place.column * Tile::kN;
+  for (GemmParts<Tile> part(p.schedule); part.next();) {
+    const TilePlace place = place_of(p.schedule, part.tile());
+    const int row = place.row * Tile::kRound + own_rank<Tile>() * Tile::kM,
+              column = place.column * Tile::kN;
 #pragma unroll 1
     for (int step = part.begin; step < part.end; ++step, at.advance()) {
       auto& full = shared.full[at.index];
       mbarrier_wait(shared.empty[at.index], at.parity);
       mbarrier_arrive_expect(full, Tile::kBytesA + Tile::kBytesB);
-      load_a<Tile, kA>(shared.a[at.index], p.a, full, step * kStep, row, place.batch);
-      load_b<Tile, kB>(shared.b[at.index], p.b, full, step * kStep, column, place.batch, rank);
+      load_a<Tile, kA>(shared.a[at.index], p.products[opaque(place.product)].a, full, step * kStep,
+                       row, place.batch);
+      load_b<Tile, kB>(shared.b[at.index], p.products[opaque(place.product)].b, full, step * kStep,
+                       column, place.batch, own_rank<Tile>());
     }
   }
 }

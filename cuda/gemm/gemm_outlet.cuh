@@ -34,16 +34,22 @@ struct GemmOutlet {
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
   const GemmParameters& p;
-  int taken = 0;  // since the kernel began
+  int taken;  // since the kernel began
+
+  SRPO_DEVICE static int& kept() {
+    return shared_memory<GemmShared<Tile>>().taken[opaque(static_cast<int>(threadIdx.x))];
+  }
+  SRPO_DEVICE explicit GemmOutlet(const GemmParameters& parameters)
+      : p(parameters), taken(kept()) {}
 
   /// The thread that talks to the copy engine.
   static SRPO_DEVICE bool leads() { return consumer_thread() == 0; }
   SRPO_DEVICE bool whole() const {
-    return kFloat || (kEnding == Ending::kFinish && p.output.pre != nullptr);
+    return kFloat || (kEnding == Ending::kFinish && p.asked().pre != nullptr);
   }
   /// Of buffers, a power of two.
   SRPO_DEVICE int count() const { return whole() ? Tile::kBuffers : 2 * Tile::kBuffers; }
-  SRPO_DEVICE bool joins() const { return kJoins || (kMayJoin && p.output.residual != nullptr); }
+  SRPO_DEVICE bool joins() const { return kJoins || (kMayJoin && p.asked().residual != nullptr); }
   SRPO_DEVICE unsigned char* buffer(int number) const {
     auto& all = shared_memory<GemmShared<Tile>>().out[own_consumer()];
     return all[0] + (number & (count() - 1)) * (whole() ? kPartBytes : kHalf);
@@ -62,11 +68,11 @@ struct GemmOutlet {
   }
   /// Whether the piece is of the first columns, which go elsewhere as they are; it is never of both.
   SRPO_DEVICE bool is_before(const Coordinates<3>& piece) const {
-    return kEnding == Ending::kSlope && piece.at[0] < p.output.before_columns;
+    return kEnding == Ending::kSlope && piece.at[0] < p.asked().before_columns;
   }
   /// Where a piece that is not lies in the output and in what joins it.
   SRPO_DEVICE Coordinates<3> behind(const Coordinates<3>& piece) const {
-    const int first = kEnding == Ending::kSlope ? static_cast<int>(p.output.before_columns) : 0;
+    const int first = kEnding == Ending::kSlope ? static_cast<int>(p.asked().before_columns) : 0;
     return {piece.at[0] - first, piece.at[1], piece.at[2]};
   }
   /// By the leader: the residual of piece `piece` of the tile, for the buffer that is its turn's.
@@ -75,7 +81,7 @@ struct GemmOutlet {
     if (is_before(at))
       return mbarrier_arrive(fetched(number));  // nothing comes: the wait for it ends at once
     mbarrier_arrive_expect(fetched(number), kFloat ? kPartBytes : kHalf);
-    tma_load(buffer(number), p.residual, fetched(number), behind(at));
+    tma_load(buffer(number), p.own(at).residual, fetched(number), p.inside(behind(at)));
   }
   static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
     return {opaque(tile.at[0]) + piece % kPieces * kWide, opaque(tile.at[1]) + piece / kPieces * 64,

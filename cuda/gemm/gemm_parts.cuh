@@ -5,7 +5,7 @@
 #include "cuda/common/barrier.cuh"
 #include "cuda/common/dtype.cuh"
 #include "cuda/gemm/gemm_parameters.h"
-#include "cuda/gemm/gemm_tile.cuh"
+#include "cuda/gemm/gemm_walk.cuh"
 
 namespace srpo::cuda {
 
@@ -50,11 +50,11 @@ SRPO_DEVICE void leave_part(const GemmSums<Tile>& sums, const GemmParameters& p,
 
 /// Adds the rest of a tile of which this group has steps [0, end).
 template <typename Tile>
-SRPO_DEVICE void add_parts(GemmSums<Tile>& sums, const GemmParameters& p, const GemmParts& part) {
-  const GemmSchedule& s = p.schedule;
-  int end = part.end;
+SRPO_DEVICE void add_parts(GemmSums<Tile>& sums, const GemmParameters& p,
+                           const GemmParts<Tile>& part) {
+  int left = part.left();
 #pragma unroll 1
-  for (int range = part.range() + 1; end < s.steps; ++range) {
+  for (int range = part.range() + 1; left > 0; ++range) {
     const int place = part_place<Tile>(range);
     if (consumer_thread() == 0) {
       wait_until(part_is_there + place, 1);
@@ -66,7 +66,7 @@ SRPO_DEVICE void add_parts(GemmSums<Tile>& sums, const GemmParameters& p, const 
       load_pack<4>(more, at);
       for (int k = 0; k < 4; ++k) sums[i][4 * j + k] += more[k];
     });
-    end += s.range(range + 1) - s.range(range);
+    left -= p.schedule.range(range + 1) - p.schedule.range(range);
   }
 }
 

@@ -56,18 +56,27 @@ Clocks clocks_of(const Shape& t, int multiprocessors) {
           .ping_pong = t.ping_pong};
 }
 
-/// Of the group that has most to do.
+/// Of the group that has most to do. Whole tile i is range i % groups': who has more than others changes
+/// where a product's tiles end.
 double clocks(const GemmSchedule& s, const Clocks& c) {
-  const int64_t split = s.split_tiles, whole = s.tiles() - split;
-  const double rounds = static_cast<double>(ceil_div(whole, s.groups));
-  double total = kStart + rounds * s.steps * c.step;
-  const double ends = rounds + (split > 0 ? static_cast<double>(ceil_div(split, s.groups)) : 0);
-  total += c.end * (c.ping_pong ? std::min(ends, 1.0) : ends);
+  const int split = s.split_tiles(), first = s.tiles_of(0) - s.of[0].split_tiles;
+  const int whole = s.tiles() - split;
+  const auto dealt = [&](int tiles, int range) {
+    return static_cast<int>(ceil_div(std::max(0, tiles - range), s.groups));
+  };
+  double most = 0;
+  for (const int range : {0, first % s.groups, whole % s.groups}) {
+    const int of_first = dealt(first, range), rounds = dealt(whole, range);
+    const int ends = rounds + static_cast<int>(ceil_div(split, s.groups));
+    const int steps = of_first * s.of[0].steps + (rounds - of_first) * s.of[1].steps;
+    most = std::max(most, steps * c.step + c.end * (c.ping_pong ? std::min(ends, 1) : ends));
+  }
   if (split > 0) {
     const double parts = std::max(2.0, static_cast<double>(ceil_div(s.groups, split)));
-    total += static_cast<double>(split) * s.steps / s.groups * c.step + c.part * parts;
+    const double steps = static_cast<double>(s.split_steps());
+    most += steps / s.groups * c.step + c.part * parts;
   }
-  return total;
+  return kStart + most;
 }
 
 std::optional<GemmTileKind> forced_tile() {
@@ -86,26 +95,34 @@ GemmPlan plan_gemm(GemmTileKind tile, const GemmSizes& size, int multiprocessors
   const Shape shape = shape_of(tile, size.ping_pong_width);
   const Clocks model = clocks_of(shape, multiprocessors);
   const int most = std::max(1, multiprocessors / shape.cluster);
-  GemmSchedule s = {.down = static_cast<int>(ceil_div(size.M, shape.M * shape.cluster)),
+  GemmSchedule s = {.of = {},
                     .across = static_cast<int>(ceil_div(size.N, shape.N)),
-                    .batch = static_cast<int>(size.batch),
-                    .steps = static_cast<int>(ceil_div(size.K, 64))};
-  s.groups = std::min(most, s.tiles());
+                    .batch = static_cast<int>(size.batch)};
+  for (int i = 0; i < kMostProducts; ++i) {
+    s.of[i].down = static_cast<int>(ceil_div(size.of[i].M, shape.M * shape.cluster));
+    s.of[i].steps = static_cast<int>(ceil_div(size.of[i].K, 64));
+  }
+  s.deal(std::min(most, s.tiles()), 0);
   GemmPlan best = {tile, s, clocks(s, model)};
-  const auto consider = [&](int groups, int split_tiles) {
-    s.groups = groups;
-    s.split_tiles = split_tiles;
+  const auto consider = [&](int groups, int first, int second) {
+    s.deal(groups, first, second);
+    if (s.each == 0) return;  // a range would be empty
     const double cost = clocks(s, model);
     if (cost < best.clocks) best = {tile, s, cost};
   };
-  const int tiles = s.tiles();
+  const int tiles = s.tiles(), first = s.tiles_of(0), second = s.tiles_of(1);
   if (tiles >= most) {
     // The rest of the last round, and one round more, so that nobody has less than a tile's steps.
-    if (tiles % most != 0) consider(most, tiles / most > 1 ? most + tiles % most : tiles);
+    const int split = tiles / most > 1 ? most + tiles % most : tiles;
+    if (tiles % most != 0) consider(most, std::min(split, first), split - std::min(split, first));
+    // Products whose tiles are not alike: the same of each, so that all groups have as many whole tiles of it.
+    for (int more = 0; second > 0 && s.of[0].steps != s.of[1].steps && more < 4; ++more)
+      consider(most, std::min(first % most + more % 2 * most, first),
+               std::min(second % most + more / 2 * most, second));
   } else {
-    for (int parts = 2; parts <= kMostCuts && tiles * parts <= most && parts <= s.steps; ++parts)
-      consider(tiles * parts, tiles);
-    if (most < tiles * kMostCuts && most <= tiles * s.steps) consider(most, tiles);
+    for (int parts = 2; parts <= kMostCuts && tiles * parts <= most; ++parts)
+      consider(tiles * parts, first, second);
+    if (most < tiles * kMostCuts) consider(most, first, second);
   }
   return best;
 }

@@ -1,4 +1,4 @@
-// Which tile a product takes, and how its tiles are dealt out: by a model of the clocks, from the sizes and
+// Which tile a product (or two in one launch) takes, and how its tiles are dealt out: by a model of the clocks, from the sizes and
 // the number of multiprocessors alone, so that the bits are the same on every run on one kind of card.
 //
 //   a step of 64 along K    kM kN / 32 clocks of the tensor cores (four times as many on a card of fewer
@@ -24,7 +24,10 @@ struct GemmPlan {
 };
 
 struct GemmSizes {
-  int64_t M, N, K, batch;
+  struct {
+    int64_t M = 0, K = 0;
+  } of[kMostProducts];  // the second of none where there is one product
+  int64_t N, batch;
   int ping_pong_width;  // of its widest tile
 };
 

@@ -60,17 +60,34 @@ bool takes_gemm_sm90(const Gemm& g) {
          moves(o, static_cast<int64_t>(size_of(g.output_dtype)), g.batch);
 }
 
-GemmSizes sizes_of(const Gemm& g) {
-  const Ending ending = ending_of(g);
-  const int width = ending == Ending::kFinish  ? GemmTilePingPong<Ending::kFinish>::kN
-                    : ending == Ending::kJoin  ? GemmTilePingPong<Ending::kJoin>::kN
-                    : ending == Ending::kSlope ? GemmTilePingPong<Ending::kSlope>::kN
-                                               : GemmTilePingPong<Ending::kStore>::kN;
-  return {.M = g.M, .N = g.N, .K = g.K, .batch = g.batch, .ping_pong_width = width};
+bool go_together(const Gemm& a, const Gemm& b) {
+  const auto both = [](const void* x, const void* y) { return (x == nullptr) == (y == nullptr); };
+  const GemmOutput &to = a.output, &other = b.output;
+  return a.batch == 1 && b.batch == 1 && a.N == b.N && to.stride == other.stride &&
+         a.output_dtype == b.output_dtype &&
+         major_of(a.a.column_stride) == major_of(b.a.column_stride) &&
+         major_of(a.b.row_stride) == major_of(b.b.row_stride) &&
+         to.accumulate == other.accumulate && to.activation == other.activation &&
+         both(to.squares, other.squares) && both(to.bias, other.bias) && both(to.pre, other.pre) &&
+         both(to.gate, other.gate) && both(to.residual, other.residual) &&
+         both(to.derivative_of, other.derivative_of) && to.before == nullptr &&
+         other.before == nullptr;
 }
 
-void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
-  switch (ending_of(g)) {
+GemmSizes sizes_of(Gemms gemms) {
+  const Ending ending = ending_of(gemms[0]);
+  const int width = ending == Ending::kFinish    ? GemmTilePingPong<Ending::kFinish>::kN
+                    : ending == Ending::kJoin    ? GemmTilePingPong<Ending::kJoin>::kN
+                    : ending == Ending::kSlope   ? GemmTilePingPong<Ending::kSlope>::kN
+                    : ending == Ending::kSquares ? GemmTilePingPong<Ending::kSquares>::kN
+                                                 : GemmTilePingPong<Ending::kStore>::kN;
+  GemmSizes sizes = {.of = {}, .N = gemms[0].N, .batch = gemms[0].batch, .ping_pong_width = width};
+  for (size_t i = 0; i < gemms.size(); ++i) sizes.of[i] = {gemms[i].M, gemms[i].K};
+  return sizes;
+}
+
+void gemm_sm90(Gemms g, const GemmPlan& plan, Stream& stream) {
+  switch (ending_of(g[0])) {
     case Ending::kAdd:
       return gemm_sm90_weight(g, plan, stream);
     case Ending::kSquares:
@@ -88,7 +105,7 @@ void gemm_sm90(const Gemm& g, const GemmPlan& plan, Stream& stream) {
   }
 }
 
-void gemm_sm90(const Gemm& g, Stream& stream) {
+void gemm_sm90(Gemms g, Stream& stream) {
   gemm_sm90(g, plan_gemm(sizes_of(g), multiprocessors(stream)), stream);
 }
 

@@ -2,7 +2,7 @@
 
 namespace srpo::cuda {
 
-void gemm_sm90_forward(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+void gemm_sm90_forward(Gemms g, const GemmPlan& plan, Stream& stream) {
   launch_gemm<Major::kK, Major::kK, Ending::kFinish>(g, plan, stream);
 }
 

@@ -2,7 +2,7 @@
 
 namespace srpo::cuda {
 
-void gemm_sm90_input(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+void gemm_sm90_input(Gemms g, const GemmPlan& plan, Stream& stream) {
   launch_gemm<Major::kK, Major::kMN, Ending::kStore>(g, plan, stream);
 }
 

@@ -2,7 +2,7 @@
 
 namespace srpo::cuda {
 
-void gemm_sm90_slope(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+void gemm_sm90_slope(Gemms g, const GemmPlan& plan, Stream& stream) {
   launch_gemm<Major::kK, Major::kMN, Ending::kSlope>(g, plan, stream);
 }
 

@@ -2,7 +2,7 @@
 
 namespace srpo::cuda {
 
-void gemm_sm90_weight(const Gemm& g, const GemmPlan& plan, Stream& stream) {
+void gemm_sm90_weight(Gemms g, const GemmPlan& plan, Stream& stream) {
   launch_gemm<Major::kMN, Major::kMN, Ending::kAdd>(g, plan, stream);
 }
 

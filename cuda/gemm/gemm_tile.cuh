@@ -52,11 +52,11 @@ using GemmTile64x128 = GemmTile<1, 128, true, 1, 6, 4>;
 
 /// The widest for which a consumer's registers suffice: finishing takes some. Heads are whole in a tile.
 template <Ending kEnding>
-using GemmTilePingPong =
-    std::conditional_t<kEnding == Ending::kFinish, GemmTile128x160,
-                       std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads ||
-                                              kEnding == Ending::kSlope,
-                                          GemmTile128x128, GemmTile128x192>>;
+using GemmTilePingPong = std::conditional_t<
+    kEnding == Ending::kFinish, GemmTile128x160,
+    std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads ||
+                           kEnding == Ending::kSlope || kEnding == Ending::kSquares,
+                       GemmTile128x128, GemmTile128x192>>;
 
 template <typename Tile>
 struct GemmShared {
@@ -64,6 +64,8 @@ struct GemmShared {
   unsigned char b[Tile::kStages][Tile::kBytesB];
   unsigned char out[kConsumers][Tile::kBuffers][kPartBytes];
   Mbarrier full[Tile::kStages], empty[Tile::kStages], fetched[kConsumers][2 * Tile::kBuffers];
+  // What a thread keeps here for want of registers: GemmParts' place, GemmOutlet's count.
+  int place[kGemmThreads], taken[128 * kConsumers];
 };
 static_assert(sizeof(GemmShared<GemmTile128x256>) <= kMostShared);
 static_assert(sizeof(GemmShared<GemmTile128x192>) <= kMostShared);

@@ -1,5 +1,7 @@
 // The Hopper product of cuda/gemm: every tile, every way in which the operands lie, whole tiles and tiles
 // that are cut along K, ragged on all sides, against the definition.
+#include <algorithm>
+
 #include "cuda/gemm/gemm_sm90.h"
 #include "test/cuda/harness.h"
 
@@ -27,7 +29,7 @@ struct Product {
   Buffer<bfloat16> a, b, c, pre, bias, gate, residual;
   Buffer<float> sums, squares;
 
-  Product(const Sizes& s, Lies lies, bool finishes)
+  Product(const Sizes& s, Lies lies, bool finishes, uint64_t seed = 0)
       : size(s),
         lies(lies),
         finishes(finishes),
@@ -41,11 +43,11 @@ struct Product {
         sums(c.size(), 1.f),
         squares(size_t(ceil_div(s.M, kSquareRows) * ceil_div(s.N, kSquareColumns)),
                 squares_out() ? std::nanf("") : 0.f) {
-    fill(a, 1);
-    fill(b, 2);
-    fill(bias, 3);
-    fill(gate, 4);
-    fill(residual, 5);
+    fill(a, seed + 1);
+    fill(b, seed + 2);
+    fill(bias, seed + 3);
+    fill(gate, seed + 4);
+    fill(residual, seed + 5);
   }
 
   bool adds_to_float() const { return lies == Lies::kWeight || lies == Lies::kSquares; }
@@ -150,13 +152,16 @@ struct Product {
 
 GemmSchedule deal(const GemmPlan& plan, Dealt dealt) {
   GemmSchedule s = plan.schedule;
-  const int tiles = s.tiles();
-  s.groups = dealt == Dealt::kThin ? tiles * s.steps / 2 : 3;
-  if (s.groups > tiles && dealt == Dealt::kWhole) s.groups = tiles;
-  s.split_tiles = dealt == Dealt::kWhole  ? 0
-                  : dealt == Dealt::kTail ? tiles - tiles / 3 * 3 + 3
-                                          : tiles;
-  if (s.split_tiles > tiles) s.split_tiles = tiles;
+  const int tiles = s.tiles(), first = s.tiles_of(0);
+  int groups =
+      dealt == Dealt::kThin ? (first * s.of[0].steps + s.tiles_of(1) * s.of[1].steps) / 2 : 3;
+  if (groups > tiles && dealt == Dealt::kWhole) groups = tiles;
+  int split = dealt == Dealt::kWhole ? 0 : dealt == Dealt::kTail ? tiles % 3 + 3 : tiles;
+  if (split > tiles) split = tiles;
+  // Of the second product as many as of the first, so that both have whole tiles too.
+  const int second =
+      dealt == Dealt::kTail ? std::min(split / 2, tiles - first) : std::max(0, split - first);
+  s.deal(groups, split - second, second);
   return s;
 }
 
@@ -165,9 +170,9 @@ void run(Stream& stream, GemmTileKind tile, Lies lies, Dealt dealt, const Sizes&
   Product product(size, lies, finishes);
   const Gemm g = product.gemm();
   expect(takes_gemm_sm90(g), "the kernel does not take it");
-  GemmPlan plan = plan_gemm(tile, sizes_of(g), 3);
+  GemmPlan plan = plan_gemm(tile, sizes_of({&g, 1}), 3);
   plan.schedule = deal(plan, dealt);
-  gemm_sm90(g, plan, stream);
+  gemm_sm90({&g, 1}, plan, stream);
   finish(stream);
   product.check();
 }
@@ -176,11 +181,73 @@ void run(Stream& stream, GemmTileKind tile, Lies lies, Dealt dealt, const Sizes&
 void add_without_squares(Stream& stream) {
   Product product({264, 392, 136, 1}, Lies::kSquares, false);
   Gemm g = product.gemm();
-  gemm_sm90(g, stream);
+  gemm_sm90({&g, 1}, stream);
   g.output.squares = nullptr;
-  gemm_sm90(g, stream);
+  gemm_sm90({&g, 1}, stream);
   finish(stream);
   product.check_squares();
+}
+
+/// Two products in one launch, of sizes of their own, with what a defect makes of them and of the schedule.
+struct Pair {
+  Product first, second;
+  Gemm both[2];
+  GemmPlan plan;
+
+  Pair(GemmTileKind tile, Lies lies, Dealt dealt, const Sizes& a, const Sizes& b, bool finishes)
+      : first(a, lies, finishes), second(b, lies, finishes, 10) {
+    both[0] = first.gemm();
+    both[1] = second.gemm();
+    expect(takes_gemm_sm90(both[0]) && takes_gemm_sm90(both[1]), "the kernel does not take it");
+    expect(go_together(both[0], both[1]), "they do not go together");
+    plan = plan_gemm(tile, sizes_of(both), 3);
+    plan.schedule = deal(plan, dealt);
+  }
+  void run(Stream& stream) {
+    gemm_sm90(both, plan, stream);
+    finish(stream);
+    first.check();
+    second.check();
+  }
+};
+
+void add_pairs(std::vector<Case>& cases, GemmTileKind tile, Lies lies, Dealt dealt,
+               const std::string& name) {
+  const bool thin = dealt == Dealt::kThin,
+             along_k = lies == Lies::kWeight || lies == Lies::kSquares || lies == Lies::kTransposed;
+  // Gradients of weights have as many rows and other depths, the other ways other rows.
+  const Sizes a = {thin ? 72 : 264, thin ? 136 : 392, thin ? 200 : 328, 1};
+  const Sizes b = {along_k || thin ? a.M : 136, a.N, along_k ? 136 : a.K, 1};
+  const bool finishes = lies == Lies::kForward;
+  cases.push_back({"gemm pair " + name,
+                   [=](Stream& stream) { Pair(tile, lies, dealt, a, b, finishes).run(stream); }});
+  if (dealt != Dealt::kSplit) return;
+  cases.push_back({"gemm pair, the smaller first, " + name,
+                   [=](Stream& stream) { Pair(tile, lies, dealt, b, a, finishes).run(stream); }});
+}
+
+void add_pair_defects(std::vector<Case>& cases) {
+  const auto add = [&](const char* what, Lies lies, void (*plant)(Pair&)) {
+    cases.push_back({std::string("defect: gemm pair, ") + what,
+                     [=](Stream& stream) {
+                       const bool along_k = lies == Lies::kWeight;
+                       Pair pair(GemmTileKind::k128x128, lies, Dealt::kSplit, {264, 392, 328, 1},
+                                 {along_k ? 264 : 136, 392, along_k ? 136 : 328, 1},
+                                 lies == Lies::kForward);
+                       plant(pair);
+                       pair.run(stream);
+                     },
+                     true});
+  };
+  add("the map of the other product", Lies::kInput,
+      [](Pair& p) { p.both[1].b.data = p.both[0].b.data; });
+  add("the bias of the other product", Lies::kForward,
+      [](Pair& p) { p.both[1].output.bias = p.both[0].output.bias; });
+  add("the residual of the other product", Lies::kForward,
+      [](Pair& p) { p.both[1].output.residual = p.both[0].output.residual; });
+  add("a tile twice", Lies::kWeight, [](Pair& p) { p.plan.schedule.of[1].split_tiles -= 1; });
+  add("the depth of the other product", Lies::kWeight,
+      [](Pair& p) { p.plan.schedule.of[1].steps = p.plan.schedule.of[0].steps - 4; });
 }
 
 }  // namespace
@@ -213,9 +280,11 @@ void add_gemm(std::vector<Case>& cases) {
                          [=, tile = tile, lies = lies, dealt = dealt](Stream& stream) {
                            run(stream, tile, lies, dealt, size, finishes);
                          }});
+        add_pairs(cases, tile, lies, dealt, std::string(way) + ", " + tile_name + ", " + dealing);
       }
   cases.push_back(
       {"defect: gemm, a product without squares after one with", add_without_squares, true});
+  add_pair_defects(cases);
 }
 
 }  // namespace srpo::cuda::test

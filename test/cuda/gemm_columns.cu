@@ -102,16 +102,15 @@ struct Apart {
 
 GemmPlan plan_of(const Gemm& g, GemmTileKind tile, bool split) {
   expect(takes_gemm_sm90(g), "the kernel does not take it");
-  GemmPlan plan = plan_gemm(tile, sizes_of(g), 3);
-  plan.schedule.groups = 3;
-  plan.schedule.split_tiles = split ? plan.schedule.tiles() : 0;
+  GemmPlan plan = plan_gemm(tile, sizes_of({&g, 1}), 3);
+  plan.schedule.deal(3, split ? plan.schedule.tiles() : 0);
   return plan;
 }
 
 void run_apart(Stream& stream, GemmTileKind tile, bool split, int before, int slopes_from) {
   Apart product(before);
   const Gemm g = product.gemm();
-  gemm_sm90(g, plan_of(g, tile, split), stream);
+  gemm_sm90({&g, 1}, plan_of(g, tile, split), stream);
   finish(stream);
   product.check(slopes_from);
 }
@@ -129,7 +128,7 @@ void add_gemm_columns(std::vector<Case>& cases) {
       cases.push_back({"gemm into the last columns, " + how, [=, tile = tile](Stream& stream) {
                          Beside product;
                          const Gemm g = product.gemm();
-                         gemm_sm90(g, plan_of(g, tile, split), stream);
+                         gemm_sm90({&g, 1}, plan_of(g, tile, split), stream);
                          finish(stream);
                          product.check();
                        }});

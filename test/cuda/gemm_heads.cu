@@ -99,11 +99,11 @@ void add_gemm_heads(std::vector<Case>& cases) {
                          Projection projection;
                          const Gemm g = projection.gemm();
                          expect(takes_gemm_sm90(g), "the kernel does not take it");
-                         GemmPlan plan = plan_gemm(tile, sizes_of_heads(g), 3);
-                         plan.schedule.groups =
-                             split || plan.schedule.tiles() > 3 ? 3 : plan.schedule.tiles();
-                         plan.schedule.split_tiles = split ? plan.schedule.tiles() : 0;
-                         gemm_sm90_heads(g, projection.heads(), plan, stream);
+                         GemmPlan plan = plan_gemm(tile, sizes_of_heads({&g, 1}), 3);
+                         GemmSchedule& s = plan.schedule;
+                         s.deal(split || s.tiles() > 3 ? 3 : s.tiles(), split ? s.tiles() : 0);
+                         const GemmHeads heads = projection.heads();
+                         gemm_sm90_heads({&g, 1}, {&heads, 1}, plan, stream);
                          finish(stream);
                          projection.check();
                        }});
