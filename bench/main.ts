@@ -12,6 +12,7 @@ import * as qkvNormRope from "./ops/attention/qkv_norm_rope.bench.js";
 import * as qkvProjection from "./ops/attention/qkv_projection.bench.js";
 import * as conv from "./ops/conv/conv2d.bench.js";
 import * as linear from "./ops/gemm/linear.bench.js";
+import * as linearPair from "./ops/gemm/linear_pair.bench.js";
 import * as groupNorm from "./ops/norm/group_norm.bench.js";
 import * as norm from "./ops/norm/modulated_layer_norm.bench.js";
 import * as recover from "./ops/recovery/recover.bench.js";
@@ -34,6 +35,7 @@ import { fluxSizes, tinySizes, type Sizes } from "./support/sizes.js";
 /** Shapes that two cores can run. */
 const small: readonly BenchCase[] = [
   linear,
+  linearPair,
   attention,
   qkvNormRope,
   qkvProjection,
@@ -52,6 +54,7 @@ const small: readonly BenchCase[] = [
 export const casesOf = (sizes: Sizes): BenchCase[] =>
   [
     linear,
+    linearPair,
     attention,
     norm,
     qkvNormRope,

@@ -1,10 +1,10 @@
-import { backward } from "../../ts/autograd/backward.js";
+import { gradients } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
 import { affine, cast, purposes, randn } from "../../ts/ops/index.js";
 import type { Device } from "../../ts/tensor/device.js";
 import type { DType } from "../../ts/tensor/dtype.js";
 import { tensorScope } from "../../ts/tensor/scope.js";
-import type { Tensor } from "../../ts/tensor/tensor.js";
+import { Tensor } from "../../ts/tensor/tensor.js";
 import type { Call } from "./case.js";
 
 let drawn = 0;
@@ -43,20 +43,24 @@ export function fillRandomly(t: Tensor, deviation: number): void {
   }
 }
 
-/** One call of an op, forward alone or with the gradients of all inputs. */
+/** One call of an op, forward alone or with the gradients of all inputs; from all outputs, where it has several. */
 export function callOf(
-  fn: (...inputs: Tensor[]) => Tensor,
+  fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
   inputs: readonly Tensor[],
   { backward: withBackward }: { backward: boolean },
 ): Call {
   const leaves = inputs.map((t) => (withBackward ? requireGrad(t.detach()) : t));
-  let cotangent: Tensor | undefined;
+  let cotangents: Tensor[] | undefined;
   return () => {
     using scope = tensorScope();
-    const y = fn(...leaves);
+    const made = fn(...leaves);
     if (!withBackward) return;
-    if (cotangent === undefined) scope.keep((cotangent = input(y.shape, y.dtype)));
-    backward(y, cotangent);
+    const ys = made instanceof Tensor ? [made] : made;
+    cotangents ??= ys.map((y) => scope.keep(input(y.shape, y.dtype)));
+    gradients(
+      ys,
+      cotangents.map(({ handle }) => handle),
+    );
   };
 }
 

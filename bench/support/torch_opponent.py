@@ -38,7 +38,8 @@ def call_of(forward, inputs, backward, wanted=None):
             with torch.no_grad():
                 forward(*inputs)
         return run
-    cotangent = torch.randn_like(forward(*inputs))
+    made = forward(*inputs)
+    cotangent = [torch.randn_like(y) for y in made] if isinstance(made, tuple) else torch.randn_like(made)
     wanted = [t for t in inputs if t.requires_grad] if wanted is None else wanted
 
     def run():
@@ -72,6 +73,23 @@ def linear(m):
     inputs = [t for t in inputs if t is not None] if m.get("bias", True) else inputs[:2]
     fn = forward if m.get("bias", True) else (lambda x, w: F.linear(x, w))
     return variants_of(fn, inputs, grad, fusible=gated or act != "none")
+
+
+def linear_pair(m):
+    """Two streams: M has the rows of each."""
+    grad, dtype, N, K = m.get("backward", False), m["dtype"], m["N"], m["K"]
+    act, gated = m.get("act", "none"), m.get("gated", False)
+    shapes = [s for M in m["M"] for s in [[M, K], [N, K], [N]] + ([[M, N], [1, N]] if gated else [])]
+    inputs = [tensor(s, dtype, grad) for s in shapes]
+
+    def forward(*inputs):
+        each = len(inputs) // 2
+        ys = []
+        for x, w, b, *end in (inputs[:each], inputs[each:]):
+            y = acts[act](F.linear(x, w, b))
+            ys.append(end[0] + end[1] * y if gated else y)
+        return tuple(ys)
+    return variants_of(forward, inputs, grad, fusible=gated or act != "none")
 
 
 def attention(m):
@@ -245,7 +263,7 @@ def tower(m):
     return variants_of(model, [x], m["backward"])
 
 
-ops = {f.__name__: f for f in (linear, attention, qkv_norm_rope, conv2d, group_norm, resize, layer_norm, recover,
+ops = {f.__name__: f for f in (linear, linear_pair, attention, qkv_norm_rope, conv2d, group_norm, resize, layer_norm, recover,
                                adamw, global_norm, copy, flux, vae, tower)}
 run = None
 cold = None  # what is written over the cache

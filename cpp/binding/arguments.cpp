@@ -36,18 +36,26 @@ void Arguments::refuse_type(const char* name, const char* expected, Napi::Value 
   refuse("ERR_TYPE", op_, name, expected, kind_of(got));
 }
 
+Arguments Arguments::nested(size_t index, const char* name) const {
+  const Napi::Value value = raw(index);
+  if (!value.IsArray()) refuse_type(name, "an array of arguments", value);
+  Arguments all = *this;
+  all.array_ = value.As<Napi::Array>();
+  return all;
+}
+
 Tensor Arguments::tensor(size_t index, const char* name) const {
-  return tensor_of(info_[index], op_, name);
+  return tensor_of(raw(index), op_, name);
 }
 
 Tensor Arguments::optional_tensor(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (value.IsNull() || value.IsUndefined()) return Tensor();
   return tensor_of(value, op_, name);
 }
 
 std::vector<Tensor> Arguments::tensors(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsArray()) refuse_type(name, "an array of tensors", value);
   const auto array = value.As<Napi::Array>();
   std::vector<Tensor> all;
@@ -56,7 +64,7 @@ std::vector<Tensor> Arguments::tensors(size_t index, const char* name) const {
 }
 
 double Arguments::number64(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsNumber()) refuse_type(name, "a number", value);
   return value.As<Napi::Number>().DoubleValue();
 }
@@ -73,19 +81,19 @@ int64_t Arguments::integer(size_t index, const char* name) const {
 }
 
 bool Arguments::boolean(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsBoolean()) refuse_type(name, "a boolean", value);
   return value.As<Napi::Boolean>();
 }
 
 std::string Arguments::text(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsString()) refuse_type(name, "a string", value);
   return value.As<Napi::String>();
 }
 
 std::vector<float> Arguments::numbers(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   std::vector<float> all;
   if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array) {
     const auto array = value.As<Napi::Float32Array>();
@@ -102,7 +110,7 @@ std::vector<float> Arguments::numbers(size_t index, const char* name) const {
 }
 
 std::vector<int64_t> Arguments::integers(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsArray()) refuse_type(name, "an array of integers", value);
   const auto array = value.As<Napi::Array>();
   std::vector<int64_t> all;
@@ -138,7 +146,7 @@ Device Arguments::device(size_t index, const char* name) const {
 }
 
 uint64_t Arguments::bits64(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (!value.IsBigInt()) refuse_type(name, "a bigint", value);
   bool lossless = true;
   const uint64_t bits = value.As<Napi::BigInt>().Uint64Value(&lossless);
@@ -147,7 +155,7 @@ uint64_t Arguments::bits64(size_t index, const char* name) const {
 }
 
 std::pair<void*, size_t> Arguments::bytes(size_t index, const char* name) const {
-  const Napi::Value value = info_[index];
+  const Napi::Value value = raw(index);
   if (value.IsArrayBuffer()) {
     auto buffer = value.As<Napi::ArrayBuffer>();
     return {buffer.Data(), buffer.ByteLength()};

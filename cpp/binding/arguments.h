@@ -18,6 +18,9 @@ class Arguments {
     set_memory_op(op);  // what it allocates from here on is for this op
   }
 
+  /// The arguments of an op that lie in an array at `index`.
+  Arguments nested(size_t index, const char* name) const;
+
   Tensor tensor(size_t index, const char* name) const;
   /// null or undefined gives an empty Tensor, whose view is "not given".
   Tensor optional_tensor(size_t index, const char* name) const;
@@ -40,7 +43,9 @@ class Arguments {
 
   Napi::Env env() const { return info_.Env(); }
   const char* op() const { return op_; }
-  Napi::Value raw(size_t index) const { return info_[index]; }
+  Napi::Value raw(size_t index) const {
+    return array_.IsEmpty() ? info_[index] : array_.Get(static_cast<uint32_t>(index));
+  }
 
   Napi::Value handle(const Tensor& tensor) const { return make_handle(info_.Env(), tensor); }
   /// An array of handles; an empty tensor becomes null.
@@ -52,6 +57,7 @@ class Arguments {
 
   const Napi::CallbackInfo& info_;
   const char* op_;
+  Napi::Array array_;  // empty: the call's own
 };
 
 }  // namespace srpo::binding

@@ -1,5 +1,5 @@
 // Projections to q, k and v, with the norm, the rotation and the layout of heads on the way out of the
-// product: a launch a stream. What the Hopper product does not take runs as the two ops that it is made of.
+// product: one launch for both streams. What the Hopper product does not take runs as the two ops that it is made of.
 //
 //   x, w, b      [B, Li, D], [3*N*Dh, D], [3*N*Dh]  T
 //   q, k, v      [B, N, L, Dh]                      T      the streams' tokens follow one another
@@ -7,6 +7,8 @@
 //   cos, sin     [L, Dh/2]                          float
 //
 // In bfloat16, on heads of 128, the projection stays in float until q, k and v are rounded.
+
+#include <vector>
 
 #include "cpp/ops/attention/qkv_projection_parts.h"
 #include "cpp/ops/gemm/linear_products.h"
@@ -46,25 +48,30 @@ void qkv_projection(const QkvProjection& op, Stream& stream) {
         [&](const LinearForward& part) { cuda::linear_forward(part, stream); },
         [&](const QkvNormRopeForward& part) { cuda::qkv_norm_rope_forward(part, stream); });
   }
+  std::vector<Gemm> products;
+  std::vector<GemmHeads> heads;
   int offset = 0;
   for (const QkvProjectionStream& s : op.streams) {
     if (!s.x) continue;
-    const GemmHeads heads = {.q = op.q.data<bfloat16>(),
-                             .k = op.k.data<bfloat16>(),
-                             .v = op.v.data<bfloat16>(),
-                             .q_scale = s.q_scale.data<bfloat16>(),
-                             .k_scale = s.k_scale.data<bfloat16>(),
-                             .cos = op.cos.data<float>(),
-                             .sin = op.sin.data<float>(),
-                             .N = static_cast<int>(op.q.dim(1)),
-                             .Li = static_cast<int>(s.x.dim(1)),
-                             .L = static_cast<int>(op.q.dim(2)),
-                             .offset = offset,
-                             .eps = op.eps};
-    const Gemm product = product_of(op, s);
-    gemm_sm90_heads({&product, 1}, {&heads, 1}, stream);
-    offset += heads.Li;
+    products.push_back(product_of(op, s));
+    heads.push_back({.q = op.q.data<bfloat16>(),
+                     .k = op.k.data<bfloat16>(),
+                     .v = op.v.data<bfloat16>(),
+                     .q_scale = s.q_scale.data<bfloat16>(),
+                     .k_scale = s.k_scale.data<bfloat16>(),
+                     .cos = op.cos.data<float>(),
+                     .sin = op.sin.data<float>(),
+                     .N = static_cast<int>(op.q.dim(1)),
+                     .Li = static_cast<int>(s.x.dim(1)),
+                     .L = static_cast<int>(op.q.dim(2)),
+                     .offset = offset,
+                     .eps = op.eps});
+    offset += heads.back().Li;
   }
+  if (products.size() == kMostProducts && go_together(products[0], products[1]))
+    return gemm_sm90_heads(products, heads, stream);
+  for (size_t i = 0; i < products.size(); ++i)
+    gemm_sm90_heads({&products[i], 1}, {&heads[i], 1}, stream);
 }
 
 }  // namespace srpo::cuda

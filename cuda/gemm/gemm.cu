@@ -126,7 +126,9 @@ void gemm(const Gemm& product, Stream& stream) {
 
 void gemm_pair(const Gemm& a, const Gemm& b, Stream& stream) {
   Gemm both[] = {rounded_once(a), rounded_once(b)};
-  if (!takes_gemm_sm90(both[0]) || !takes_gemm_sm90(both[1]) || !go_together(both[0], both[1])) {
+  const bool add_to_one = a.output.out == b.output.out;
+  if (add_to_one || !takes_gemm_sm90(both[0]) || !takes_gemm_sm90(both[1]) ||
+      !go_together(both[0], both[1])) {
     gemm(a, stream);
     gemm(b, stream);
     return;

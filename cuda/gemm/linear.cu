@@ -115,4 +115,20 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
   if (op.dw) gemm(weight_gradient_product(op), stream);
 }
 
+void linear_pair_forward(const LinearPairForward& op, Stream& stream) {
+  gemm_pair(forward_product(op.first), forward_product(op.second), stream);
+}
+
+void linear_pair_backward(const LinearPairBackward& op, Stream& stream) {
+  const auto both = [&](bool of_first, bool of_second, Gemm (*product)(const LinearBackward&)) {
+    if (of_first && of_second) return gemm_pair(product(op.first), product(op.second), stream);
+    if (of_first) gemm(product(op.first), stream);
+    if (of_second) gemm(product(op.second), stream);
+  };
+  linear_backward_rows(op.first, stream);
+  linear_backward_rows(op.second, stream);
+  both(bool(op.first.dx), bool(op.second.dx), input_gradient_product);
+  both(bool(op.first.dw), bool(op.second.dw), weight_gradient_product);
+}
+
 }  // namespace srpo::cuda

@@ -36,6 +36,33 @@ const unaryBackward: Call = (d) => [tensor([B, L, D], d), tensor([B, L, D], d)];
 const one = () => tensor([1]);
 const random: Call = () => [[B, 7], 3n, 1, 2, [4, 5], 0, "float32", "cpu"];
 
+const linearForward = (d: string): unknown[] => [
+  tensor([B, L, D], d),
+  tensor([7, D], d),
+  tensor([7], d),
+  tensor([B, L, 7], d),
+  tensor([B, 7], d),
+  "silu",
+  true,
+  tensor([B, L, 7], d),
+];
+const linearBackward = (d: string): unknown[] => [
+  tensor([B, L, 7], d),
+  tensor([B, L, D], d),
+  tensor([7, D], d),
+  tensor([B, L, 7], d),
+  tensor([B, 7], d),
+  "gelu-tanh",
+  tensor([7, D]),
+  tensor([7]),
+  true,
+  true,
+  tensor([B, L, D - 2], d),
+  "silu",
+  tensor([1, 1]),
+  2,
+];
+
 /** Arguments by the function's name. Functions without any are called without. */
 export const calls: Record<string, Call> = {
   tensorEmpty: (d) => [[2, 3], d, "cpu"],
@@ -84,32 +111,10 @@ export const calls: Record<string, Call> = {
   poolStats: () => ["cpu"],
   poolTrim: () => ["cpu"],
   opRows: () => ["cpu"],
-  linearForward: (d) => [
-    tensor([B, L, D], d),
-    tensor([7, D], d),
-    tensor([7], d),
-    tensor([B, L, 7], d),
-    tensor([B, 7], d),
-    "silu",
-    true,
-    tensor([B, L, 7], d),
-  ],
-  linearBackward: (d) => [
-    tensor([B, L, 7], d),
-    tensor([B, L, D], d),
-    tensor([7, D], d),
-    tensor([B, L, 7], d),
-    tensor([B, 7], d),
-    "gelu-tanh",
-    tensor([7, D]),
-    tensor([7]),
-    true,
-    true,
-    tensor([B, L, D - 2], d),
-    "silu",
-    tensor([1, 1]),
-    2,
-  ],
+  linearForward,
+  linearBackward,
+  linearPairForward: (d) => [linearForward(d), linearForward(d)],
+  linearPairBackward: (d) => [linearBackward(d), linearBackward(d)],
   matmulForward: (d) => [tensor([B, L, D], d), tensor([B, D, 4], d), false, false],
   accumulate: (d) => [tensor([L, D]), tensor([L, D], d)],
   addForward: unaryBackward,

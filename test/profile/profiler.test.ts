@@ -4,7 +4,16 @@ import { backward } from "../../ts/autograd/backward.js";
 import { requireGrad } from "../../ts/autograd/tape.js";
 import { native } from "../../ts/native/binding.js";
 import { range } from "../../ts/native/ranges.js";
-import { attention, attentionMlp, conv2d, linear, matmul, sum } from "../../ts/ops/index.js";
+import {
+  attention,
+  attentionMlp,
+  concat,
+  conv2d,
+  linear,
+  linearPair,
+  matmul,
+  sum,
+} from "../../ts/ops/index.js";
 import { Profiler, type Taken } from "../../ts/profile/profiler.js";
 import { linesOf, summaryOf } from "../../ts/profile/summary.js";
 import { traceOf } from "../../ts/profile/trace.js";
@@ -95,6 +104,22 @@ forEachDevice("profile", (test, device) => {
       taken.calls.filter(({ name }) => name === "linearBackward").map(({ flops }) => flops),
       [2 * 6 * (D + H) * 3],
     );
+  });
+
+  test("a pair is as much work as both of it", async () => {
+    const taken = await profiled(() => {
+      const w = requireGrad(t(7, 5));
+      const [a, b] = linearPair({ x: t(3, 5), w }, { x: t(2, 5), w: t(7, 5) });
+      backward(concat([a, b], 0), t(5, 7));
+    });
+    const call = (name: string) => taken.calls.find((each) => each.name === name);
+    const pair = call("linearPairForward")!;
+    assert.equal(pair.flops, 2 * (3 + 2) * 5 * 7);
+    assert.equal(pair.bytes, 4 * ((3 + 2) * 5 + 2 * 7 * 5 + (3 + 2) * 7));
+    assert.equal(pair.shapes, "[3, 5] x [7, 5] float32 | [2, 5] x [7, 5] float32");
+    // The second has no gradient: it is the first's alone.
+    assert.equal(call("linearBackward")!.flops, 2 * 3 * 5 * 7);
+    assert.equal(call("linearPairBackward"), undefined);
   });
 
   test("the table adds up", async () => {

@@ -12,7 +12,9 @@ import {
   groupNorm,
   layerNorm,
   linear,
+  linearPair,
   mlp,
+  mlpPair,
   qkvNormRope,
   qkvProjection,
   silu,
@@ -55,11 +57,37 @@ export function linearLayer(
   options: LinearOptions = {},
 ): Tensor {
   const weight = w.get(`${name}.weight`);
-  const bias = w.has(`${name}.bias`) ? w.get(`${name}.bias`) : null;
+  const bias = biasOf(w, name);
   const delta = w.adapter?.delta(`${name}.weight`, x, 0, weight.dim(0));
   return delta === undefined
     ? linear(x, weight, bias, options)
     : adapted(x, [weight, bias, delta], options);
+}
+
+/** What a layer is applied to, with what its end takes. */
+export interface LayerOf extends Omit<LinearOptions, "act"> {
+  name: string;
+  x: Tensor;
+}
+
+const biasOf = (w: ParameterSet, name: string) =>
+  w.has(`${name}.bias`) ? w.get(`${name}.bias`) : null;
+
+/** `linearLayer` of two streams, each with weights of its own; see `linearPair`. */
+export function linearLayerPair(
+  w: ParameterSet,
+  both: readonly [LayerOf, LayerOf],
+): [Tensor, Tensor] {
+  if (!both.every(({ name }) => isPlain(w, name))) {
+    const [first, second] = both.map(({ name, x, ...end }) => linearLayer(w, name, x, end));
+    return [first!, second!];
+  }
+  const [first, second] = both.map(({ name, ...stream }) => ({
+    ...stream,
+    w: w.get(`${name}.weight`),
+    b: biasOf(w, name),
+  }));
+  return linearPair(first!, second!);
 }
 
 /** Whether the layer is `linear` on whole weights whose gradients, if any, are sums. */
@@ -79,11 +107,37 @@ export function mlpLayers(
 ): Tensor {
   if (![up, down].every((name) => isPlain(w, name)))
     return linearLayer(w, down, linearLayer(w, up, x, { act }), options);
-  const [first, second] = [up, down].map((name) => {
-    const bias = w.has(`${name}.bias`) ? w.get(`${name}.bias`) : null;
-    return [w.get(`${name}.weight`), bias] as const;
+  const [first, second] = layersOf(w, [up, down]);
+  return mlp(x, first, second, { act, ...options });
+}
+
+const layersOf = (w: ParameterSet, [up, down]: readonly [up: string, down: string]) => {
+  const layer = (name: string) => [w.get(`${name}.weight`), biasOf(w, name)] as const;
+  return [layer(up), layer(down)] as const;
+};
+
+/** What two layers with an activation between them are applied to, with what their end takes. */
+export interface MlpOf extends Omit<LayerOf, "name"> {
+  names: readonly [up: string, down: string];
+}
+
+/** `mlpLayers` of two streams, each with weights of its own; see `mlpPair`. */
+export function mlpLayersPair(
+  w: ParameterSet,
+  both: readonly [MlpOf, MlpOf],
+  { act }: Pick<MlpOptions, "act">,
+): [Tensor, Tensor] {
+  if (!both.every(({ names }) => names.every((name) => isPlain(w, name)))) {
+    const [first, second] = both.map(({ names, x, ...end }) =>
+      mlpLayers(w, names, x, { act, ...end }),
+    );
+    return [first!, second!];
+  }
+  const [first, second] = both.map(({ names, ...stream }) => {
+    const [up, down] = layersOf(w, names);
+    return { ...stream, up, down };
   });
-  return mlp(x, first!, second!, { act, ...options });
+  return mlpPair(first!, second!, { act });
 }
 
 /**

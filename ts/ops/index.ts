@@ -1,9 +1,13 @@
 // Every op, one export a line.
 export { add } from "./elementwise/add.js";
 export { cast } from "./elementwise/cast.js";
-export { linear, type Activation, type LinearOptions } from "./gemm/linear.js";
+export { linear, type LinearOptions } from "./gemm/linear.js";
+export type { Activation, LinearInputs } from "./gemm/linear_calls.js";
+export { linearPair } from "./gemm/linear_pair.js";
 export { matmul } from "./gemm/matmul.js";
-export { mlp, type Layer, type MlpOptions } from "./gemm/mlp.js";
+export { mlp, type MlpOptions } from "./gemm/mlp.js";
+export type { Layer, MlpInputs } from "./gemm/mlp_calls.js";
+export { mlpPair } from "./gemm/mlp_pair.js";
 export { modulatedLayerNorm } from "./norm/modulated_layer_norm.js";
 export { reshape } from "./layout/reshape.js";
 export { layerNorm } from "./norm/layer_norm.js";

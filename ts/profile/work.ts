@@ -66,8 +66,28 @@ const besideOf: Readonly<
     into === undefined ? 0 : 2 * product(into) - (product(x!) / x!.at(-1)!) * w![0]!,
 };
 
+// Two calls in one: which function's, and how much of the result is of each.
+const pairOf: Readonly<Record<string, { of: string; gives: number }>> = {
+  linearPairForward: { of: "linearForward", gives: 2 },
+  linearPairBackward: { of: "linearBackward", gives: 3 },
+};
+
 /** What a call of the binding's function `name` asked for. */
 export function workOf(name: string, args: readonly unknown[], result: unknown): Work {
+  const pair = pairOf[name];
+  if (pair === undefined || !args.every(Array.isArray) || !Array.isArray(result))
+    return workOfOne(name, args, result);
+  const [first, second] = (args as unknown[][]).map((each, i) =>
+    workOfOne(pair.of, each, result.slice(i * pair.gives, (i + 1) * pair.gives)),
+  );
+  return {
+    shapes: `${first!.shapes} | ${second!.shapes}`,
+    bytes: first!.bytes + second!.bytes,
+    flops: first!.flops! + second!.flops!,
+  };
+}
+
+function workOfOne(name: string, args: readonly unknown[], result: unknown): Work {
   const taken = handlesIn(args);
   const given = handlesIn(Array.isArray(result) ? result : [result]);
   const shape = (t: Handle): number[] => native.tensorShape(t);

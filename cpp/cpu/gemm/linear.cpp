@@ -109,4 +109,14 @@ void linear_backward(const LinearBackward& op, Stream&) {
   if (op.squares) block_squares(op);
 }
 
+void linear_pair_forward(const LinearPairForward& op, Stream& stream) {
+  cpu::linear_forward(op.first, stream);
+  cpu::linear_forward(op.second, stream);
+}
+
+void linear_pair_backward(const LinearPairBackward& op, Stream& stream) {
+  cpu::linear_backward(op.first, stream);
+  cpu::linear_backward(op.second, stream);
+}
+
 }  // namespace srpo::cpu

@@ -30,10 +30,10 @@ void require_inputs(const char* op, const TensorView& x, const TensorView& w) {
   require_like(op, "w", w, x);
 }
 
-}  // namespace
+constexpr auto kForward = "linear", kBackward = "linear backward";
 
-void linear_forward(const LinearForward& op, Stream& stream) {
-  constexpr auto kOp = "linear";
+void check(const LinearForward& op) {
+  constexpr auto kOp = kForward;
   require_inputs(kOp, op.x, op.w);
   const int64_t M = op.x.rows(), N = op.w.dim(0);
   if (op.b) {
@@ -56,11 +56,10 @@ void linear_forward(const LinearForward& op, Stream& stream) {
     require_like(kOp, "residual", op.residual, op.x);
   }
   if (op.gate) require_gate(kOp, op.gate, M, N, op.x);
-  dispatch(kOp, &OpTable::linear_forward, op, stream);
 }
 
-void linear_backward(const LinearBackward& op, Stream& stream) {
-  constexpr auto kOp = "linear backward";
+void check(const LinearBackward& op) {
+  constexpr auto kOp = kBackward;
   require_inputs(kOp, op.x, op.w);
   const int64_t M = op.x.rows(), N = op.w.dim(0);
   bool fits = op.dy.rank == op.x.rank && op.dy.dims[op.x.rank - 1] == N;
@@ -98,7 +97,36 @@ void linear_backward(const LinearBackward& op, Stream& stream) {
   } else if (op.input_activation != ActivationKind::kNone) {
     refuse("ERR_TYPE", kOp, "inputPre", "what the activation of x was given", "nothing");
   }
-  dispatch(kOp, &OpTable::linear_backward, op, stream);
+}
+
+/// Both of a pair, which is of one device.
+template <typename Pair>
+void check_pair(const char* op, const Pair& pair) {
+  check(pair.first);
+  check(pair.second);
+  require_like(op, "x", pair.second.x, pair.first.x);
+}
+
+}  // namespace
+
+void linear_forward(const LinearForward& op, Stream& stream) {
+  check(op);
+  dispatch(kForward, &OpTable::linear_forward, op, stream);
+}
+
+void linear_backward(const LinearBackward& op, Stream& stream) {
+  check(op);
+  dispatch(kBackward, &OpTable::linear_backward, op, stream);
+}
+
+void linear_pair_forward(const LinearPairForward& op, Stream& stream) {
+  check_pair(kForward, op);
+  dispatch(kForward, &OpTable::linear_pair_forward, op, stream);
+}
+
+void linear_pair_backward(const LinearPairBackward& op, Stream& stream) {
+  check_pair(kBackward, op);
+  dispatch(kBackward, &OpTable::linear_pair_backward, op, stream);
 }
 
 }  // namespace srpo

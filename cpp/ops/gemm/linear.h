@@ -41,7 +41,18 @@ struct LinearBackward {
   TensorView dx_before;  // [M.., C]        out; not given: C is 0
 };
 
+/// Two linears in one call, which a column may run in one launch. They do not read what the other writes; what
+/// both add to is added to one after the other.
+struct LinearPairForward {
+  LinearForward first, second;
+};
+struct LinearPairBackward {
+  LinearBackward first, second;
+};
+
 void linear_forward(const LinearForward& op, Stream& stream);
 void linear_backward(const LinearBackward& op, Stream& stream);
+void linear_pair_forward(const LinearPairForward& op, Stream& stream);
+void linear_pair_backward(const LinearPairBackward& op, Stream& stream);
 
 }  // namespace srpo

@@ -1,4 +1,10 @@
-import { attentionMlpLayers, linearLayer, mlpLayers, qkvLayers } from "../../nn/layers.js";
+import {
+  attentionMlpLayers,
+  linearLayer,
+  linearLayerPair,
+  mlpLayersPair,
+  qkvLayers,
+} from "../../nn/layers.js";
 import type { ParameterSet } from "../../nn/parameter_set.js";
 import { attention, modulatedLayerNorm, slice, split } from "../../ops/index.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -28,33 +34,38 @@ export function doubleBlock(
   modulation: Modulation,
 ): [img: Tensor, txt: Tensor] {
   const at = (name: string) => `double_blocks.${index}.${name}`;
-  const streams = [
-    { x: txt, stream: "txt" },
-    { x: img, stream: "img" },
-  ].map(({ x, stream }) => {
-    const parts = modulation(at(`${stream}_mod.lin`), 6);
-    const [shift1, scale1, gate1, shift2, scale2, gate2] = parts;
-    const attn = at(`${stream}_attn`);
-    const qkv = { name: `${attn}.qkv`, x: modulatedLayerNorm(x, scale1!, shift1!) };
-    const qScale = w.get(`${attn}.norm.query_norm.scale`);
-    const kScale = w.get(`${attn}.norm.key_norm.scale`);
-    const rest = (attended: Tensor): Tensor => {
-      const y = linearLayer(w, `${attn}.proj`, attended, { residual: x, gate: gate1! });
-      const mlp = at(`${stream}_mlp`);
-      return mlpLayers(w, [`${mlp}.0`, `${mlp}.2`], modulatedLayerNorm(y, scale2!, shift2!), {
-        act: "gelu-tanh",
+  const streamOf = (x: Tensor, stream: "img" | "txt") => {
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(at(`${stream}_mod.lin`), 6);
+    const [attn, mlp] = [at(`${stream}_attn`), at(`${stream}_mlp`)];
+    return {
+      qkv: {
+        name: `${attn}.qkv`,
+        x: modulatedLayerNorm(x, scale1!, shift1!),
+        qScale: w.get(`${attn}.norm.query_norm.scale`),
+        kScale: w.get(`${attn}.norm.key_norm.scale`),
+      },
+      proj: (attended: Tensor) => ({
+        name: `${attn}.proj`,
+        x: attended,
+        residual: x,
+        gate: gate1!,
+      }),
+      mlp: (y: Tensor) => ({
+        names: [`${mlp}.0`, `${mlp}.2`] as const,
+        x: modulatedLayerNorm(y, scale2!, shift2!),
         residual: y,
         gate: gate2!,
-      });
+      }),
     };
-    return { qkv: { ...qkv, qScale, kScale }, rest };
-  });
+  };
 
-  const projections = streams.map(({ qkv }) => qkv);
-  const [q, k, v] = qkvLayers(w, projections, { heads, rope: pe }); // [B, N, Ltxt + Limg, Dh]
+  // The streams advance side by side: each product of the one in a launch with the other's.
+  const [ofTxt, ofImg] = [streamOf(txt, "txt"), streamOf(img, "img")];
+  const [q, k, v] = qkvLayers(w, [ofTxt.qkv, ofImg.qkv], { heads, rope: pe }); // [B, N, Ltxt + Limg, Dh]
   const joint = attention(q, k, v); // [B, Ltxt + Limg, D]
-  const [ofTxt, ofImg] = split(joint, 1, [txt.dim(1), img.dim(1)]);
-  return [streams[1]!.rest(ofImg!), streams[0]!.rest(ofTxt!)];
+  const [attendedTxt, attendedImg] = split(joint, 1, [txt.dim(1), img.dim(1)]);
+  const [y, yTxt] = linearLayerPair(w, [ofImg.proj(attendedImg!), ofTxt.proj(attendedTxt!)]);
+  return mlpLayersPair(w, [ofImg.mlp(y), ofTxt.mlp(yTxt)], { act: "gelu-tanh" });
 }
 
 /**

@@ -33,5 +33,21 @@ export interface GemmRows {
     squares: Handle | null,
     split: number,
   ): [dx: Handle | null, dgate: Handle | null, dxBefore: Handle | null];
+  /** The same of two calls, with the arguments of each; on a card one launch where it can be. */
+  linearPairForward(
+    first: Readonly<Parameters<GemmRows["linearForward"]>>,
+    second: Readonly<Parameters<GemmRows["linearForward"]>>,
+  ): [y: Handle, pre: Handle | null, y: Handle, pre: Handle | null];
+  linearPairBackward(
+    first: Readonly<Parameters<GemmRows["linearBackward"]>>,
+    second: Readonly<Parameters<GemmRows["linearBackward"]>>,
+  ): [
+    dx: Handle | null,
+    dgate: Handle | null,
+    dxBefore: Handle | null,
+    dx: Handle | null,
+    dgate: Handle | null,
+    dxBefore: Handle | null,
+  ];
   matmulForward(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
 }

@@ -1,8 +1,9 @@
 import { alias, needsGradient, record, weightGradient } from "../../autograd/tape.js";
 import { native } from "../../native/binding.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { productGradient } from "../gemm/linear.js";
-import type { Layer, MlpOptions } from "../gemm/mlp.js";
+import { productGradient } from "../gemm/linear_calls.js";
+import type { MlpOptions } from "../gemm/mlp.js";
+import type { Layer } from "../gemm/mlp_calls.js";
 
 /**
  * Attention and an MLP side by side under one second layer:

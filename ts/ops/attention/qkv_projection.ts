@@ -3,6 +3,7 @@ import { native } from "../../native/binding.js";
 import { SrpoError } from "../../native/error.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { linear } from "../gemm/linear.js";
+import { linearPair } from "../gemm/linear_pair.js";
 import { qkvNormRope, type QkvNormRopeOptions } from "./qkv_norm_rope.js";
 
 export interface QkvProjectionStream {
@@ -39,9 +40,15 @@ export function qkvProjection(
     );
   const inputs = streams.flatMap(({ x, w, b, qScale, kScale }) => [x, w, b, qScale, kScale]);
   if (givesRecordedBits()) {
-    const projected = streams.map(({ x, w, b, ...scales }) => ({
-      qkv: linear(x, w, b),
-      ...scales,
+    const [first, second] = streams;
+    const qkvs =
+      second === undefined
+        ? [linear(first!.x, first!.w, first!.b)]
+        : linearPair(product(first!), product(second));
+    const projected = streams.map(({ qScale = null, kScale = null }, i) => ({
+      qkv: qkvs[i]!,
+      qScale,
+      kScale,
     }));
     return qkvNormRope(projected, { heads, rope, eps });
   }
@@ -61,3 +68,5 @@ export function qkvProjection(
   });
   return [q!, k!, v!];
 }
+
+const product = ({ x, w, b = null }: QkvProjectionStream) => ({ x, w, b });

@@ -1,8 +1,7 @@
-import { alias, needsGradient, record, weightGradient } from "../../autograd/tape.js";
+import { record } from "../../autograd/tape.js";
 import { native } from "../../native/binding.js";
 import type { Tensor } from "../../tensor/tensor.js";
-
-export type Activation = "none" | "gelu-tanh" | "gelu-erf" | "quick-gelu" | "silu";
+import { backwardOf, forwardCall, savesPre, tensorsOf, type Activation } from "./linear_calls.js";
 
 export interface LinearOptions {
   /** Of `x wT + b`; default none. */
@@ -28,48 +27,11 @@ export function linear(
   b: Tensor | null = null,
   { act = "none", residual = null, gate = null }: LinearOptions = {},
 ): Tensor {
-  // What backward reads: the activation's slope from pre, the gate's gradient from act(pre).
-  const save =
-    (act !== "none" && needsGradient(x, w, b, gate)) || (gate !== null && needsGradient(gate));
-  const [y, pre] = native.linearForward(
-    x.handle,
-    w.handle,
-    b?.handle ?? null,
-    residual?.handle ?? null,
-    gate?.handle ?? null,
-    act,
-    save,
-    null,
-  );
-  return record("linear", [x, w, b, residual, gate], y, (dy) => {
-    const factors = act === "none" && gate === null ? w.factors : undefined;
-    factors?.add(dy, x.handle);
-    const dw =
-      factors === undefined ? productGradient(w, x) : { into: null, result: null, squares: null };
-    const db = weightGradient(b);
-    const wantsDgate = gate?.requiresGrad === true;
-    const [dx, dgate] = native.linearBackward(
-      dy,
-      x.handle,
-      w.handle,
-      pre,
-      gate?.handle ?? null,
-      act,
-      dw.into,
-      db.into,
-      x.requiresGrad,
-      wantsDgate,
-      null,
-      "none",
-      dw.squares,
-      0,
-    );
-    const dresidual = residual?.requiresGrad === true ? alias(dy) : null;
-    return [dx, dw.result, db.result, dresidual, dgate];
+  const all = { x, w, b, residual, gate };
+  const [y, pre] = native.linearForward(...forwardCall(all, act, savesPre(all, act)));
+  return record("linear", tensorsOf(all), y, (dy) => {
+    const { call, gradients } = backwardOf(all, act, pre, dy);
+    const [dx, dgate] = call === null ? [null, null] : native.linearBackward(...call);
+    return gradients(dx, dgate);
   });
-}
-
-/** Where the product of a weight's gradient with x goes: a bfloat16 buffer is added to as it is. */
-export function productGradient(w: Tensor, x: Tensor): ReturnType<typeof weightGradient> {
-  return weightGradient(w, { bfloat16: x.dtype === "bfloat16", squares: true });
 }
