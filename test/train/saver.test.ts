@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { suite } from "uvu";
 import type { FolderWriter } from "../../ts/checkpoint/folder_writer.js";
+import type { Communicator } from "../../ts/ranks/communicator.js";
 import { Ranks } from "../../ts/train/ranks.js";
 import { Saver } from "../../ts/train/saver.js";
 
@@ -79,6 +80,58 @@ test("what cannot be taken out of the device leaves nothing either", async () =>
   await assert.rejects(saver.save(path.join(root, "none"), refused, nothing), /out of memory/);
   assert.ok(!readdirSync(root).some((name) => name.startsWith("none")));
   await saver.finish();
+});
+
+/** Ranks of one process: what each gives is there for all once all have given it. */
+function ranksTogether(size: number): Ranks[] {
+  let given: unknown[] = [];
+  let waiting: ((all: unknown[]) => void)[] = [];
+  const give = (rank: number, mine: unknown) =>
+    new Promise<unknown[]>((resolve) => {
+      given[rank] = mine;
+      if (waiting.push(resolve) < size) return;
+      const [all, told] = [given, waiting];
+      [given, waiting] = [[], []];
+      for (const tell of told) tell(all);
+    });
+  return Array.from({ length: size }, (_, rank) => {
+    const ranks = Ranks.of({ rank, size } as Communicator, "cpu");
+    return Object.assign(ranks, {
+      gather: (async (mine) => (await give(rank, mine)) as never) satisfies Ranks["gather"],
+    });
+  });
+}
+
+test("when one rank cannot write, the folder goes once the others have stopped writing", async () => {
+  const place = path.join(root, "several");
+  const savers = ranksTogether(2).map((ranks) => new Saver(ranks));
+  const ofPlace = () => readdirSync(root).filter((name) => name.startsWith("several"));
+  const slow = gate();
+  // The first rank's files go on after the second has failed.
+  const first = () => async (folder: FolderWriter) => {
+    await slow.passed;
+    await folder.bytes("state/first", "late");
+  };
+  const second = () => () => Promise.reject(new Error("no more room"));
+  await Promise.all(
+    savers.map((saver, rank) =>
+      saver.save(
+        place,
+        async () => await Promise.resolve(rank === 0 ? first() : second()),
+        nothing,
+      ),
+    ),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const settled = savers.map((saver) =>
+    assert.rejects(saver.settle(), { message: /no more room/ }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(ofPlace().length, 1);
+  slow.open();
+  await Promise.all(settled);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(ofPlace(), []);
 });
 
 test.run();

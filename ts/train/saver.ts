@@ -95,6 +95,8 @@ export class Saver {
     const failed = all.findIndex(({ state }) => state === "failed");
     if (failed >= 0) {
       this.#save = undefined;
+      // Whoever still writes would put files where they are being removed.
+      await this.ranks.all(() => save.ended);
       // All wait until nothing of it is left: the first to leave takes the others with it.
       await this.ranks.all(async () => save.pending?.abort());
       const { code, message } = all[failed] as Extract<Progress, { state: "failed" }>;
