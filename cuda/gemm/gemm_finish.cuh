@@ -104,7 +104,7 @@ SRPO_DEVICE void add_squares(float& squares, const float (&v)[16]) {
 /// zero, unless some within are not finite.
 template <typename Tile, int kBlocks>
 SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParameters& p,
-                             const Coordinates<3>& tile) {
+                             const GemmProduct& own_product, const Coordinates<3>& tile) {
   static_assert(kSquareRows == 16 && kSquareColumns == 2 * kWide && Tile::kN % kSquareColumns == 0);
   constexpr int kAcross = Tile::kN / kSquareColumns;
   const int thread = consumer_thread(), lane = thread % kWarp;
@@ -118,9 +118,9 @@ SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParamete
   }
   const int row = tile.at[1] + lane / kAcross * 64 + thread / kWarp * kSquareRows;
   const int column = tile.at[0] + lane % kAcross * kSquareColumns;
-  if (lane < kBlocks && row < p.own(tile).M && column < p.N)
-    p.own(tile).output.squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) +
-                               column / kSquareColumns] = own;
+  if (lane < kBlocks && row < own_product.M && column < p.N)
+    own_product.output
+        .squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) + column / kSquareColumns] = own;
 }
 
 /// All of a consumer's sums, whose first lies at `tile`.
@@ -133,7 +133,7 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
 #pragma unroll
   for (int piece = 0; piece < outlet.kAll; ++piece) {
     const Coordinates<3> at = outlet.piece_at(tile, piece);
-    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= p.own(tile).M)) continue;
+    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= outlet.own(tile).M)) continue;
     float v[16];
 #pragma unroll
     for (int k = 0; k < 16; ++k) v[k] = sums[piece / kPieces][piece % kPieces * 16 + k];
@@ -141,13 +141,13 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     if constexpr (kEnding == Ending::kAdd) {
       put_float(buffer, v);
     } else if constexpr (kEnding == Ending::kSquares) {
-      outlet.wait_for_fetched();
+      outlet.wait_for_fetched(piece);
       add_float(buffer, v);
       add_squares(squares[piece / 2], v);
     } else {
       if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at);
       if (outlet.joins()) {
-        outlet.wait_for_fetched();
+        outlet.wait_for_fetched(piece);
         if constexpr (kEnding == Ending::kSlope) {
           if (!outlet.is_before(at)) multiply_slopes(p.asked().activation, v, buffer);
         } else {
@@ -164,18 +164,19 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     outlet.ready();
     if (!outlet.leads()) continue;
     if constexpr (kEnding == Ending::kAdd)
-      tma_add(p.own(at).out, buffer, p.inside(at));
+      tma_add(outlet.own(at).out, buffer, outlet.inside(at));
     else if (outlet.is_before(at))
-      tma_store(p.own(at).pre, buffer, p.inside(at));
+      tma_store(outlet.own(at).pre, buffer, outlet.inside(at));
     else
-      tma_store(p.own(at).out, buffer, p.inside(outlet.behind(at)));
+      tma_store(outlet.own(at).out, buffer, outlet.inside(outlet.behind(at)));
     if (kEnding == Ending::kFinish && p.asked().pre != nullptr)
-      tma_store(p.own(at).pre, buffer + kHalf, p.inside(at));
+      tma_store(outlet.own(at).pre, buffer + kHalf, outlet.inside(at));
     bulk_commit();
+    outlet.gone(tile, piece);
   }
-  outlet.kept() = outlet.taken;
+  outlet.keep();
   if constexpr (kEnding == Ending::kSquares || kEnding == Ending::kJoin)
-    if (p.asked().squares != nullptr) put_squares<Tile>(squares, p, tile);
+    if (p.asked().squares != nullptr) put_squares<Tile>(squares, p, outlet.own(tile), tile);
 }
 
 }  // namespace srpo::cuda

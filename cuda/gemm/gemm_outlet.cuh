@@ -23,13 +23,15 @@ SRPO_DEVICE int own_column(int thread) {
 }
 
 /// The buffers of a consumer, one after the other: whole ones, or halves where a half is enough. The
-/// residual comes into them ahead of its turn, half of the buffers at a time.
+/// residual comes into them ahead of its turn, half of the buffers at a time. kSquares keeps less in registers,
+/// which are tight there: it has one product, counts in shared memory, and asks for what comes when a piece has gone.
 template <typename Tile, Ending kEnding>
 struct GemmOutlet {
   static constexpr int kPieces = Tile::kN / kWide;  // of a row of the tile
   static constexpr int kAll = kPieces * Tile::kSubtiles;
   static constexpr bool kJoins = kEnding == Ending::kSlope || kEnding == Ending::kSquares;
   static constexpr bool kMayJoin = kJoins || kEnding == Ending::kJoin || kEnding == Ending::kFinish;
+  static constexpr bool kTight = kEnding == Ending::kSquares;
   static constexpr bool kFloat = kEnding == Ending::kAdd || kEnding == Ending::kSquares;
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
@@ -41,6 +43,20 @@ struct GemmOutlet {
   }
   SRPO_DEVICE explicit GemmOutlet(const GemmParameters& parameters)
       : p(parameters), taken(kept()) {}
+
+  /// `GemmParameters::own` and `inside`, where there may be two products.
+  SRPO_DEVICE const GemmProduct& own(const Coordinates<3>& at) const {
+    if constexpr (kTight)
+      return p.products[0];
+    else
+      return p.own(at);
+  }
+  SRPO_DEVICE Coordinates<3> inside(const Coordinates<3>& at) const {
+    if constexpr (kTight)
+      return {at.at[0], at.at[1], 0};
+    else
+      return p.inside(at);
+  }
 
   /// The thread that talks to the copy engine.
   static SRPO_DEVICE bool leads() { return consumer_thread() == 0; }
@@ -75,13 +91,17 @@ struct GemmOutlet {
     const int first = kEnding == Ending::kSlope ? static_cast<int>(p.asked().before_columns) : 0;
     return {piece.at[0] - first, piece.at[1], piece.at[2]};
   }
+  /// Of a piece, before the first one is taken; of any where registers are tight.
+  SRPO_DEVICE int number(int piece) const {
+    return (kTight ? *static_cast<volatile int*>(&kept()) : taken) + piece;
+  }
   /// By the leader: the residual of piece `piece` of the tile, for the buffer that is its turn's.
   SRPO_DEVICE void fetch(const Coordinates<3>& tile, int piece, int number) const {
     const Coordinates<3> at = piece_at(tile, piece);
     if (is_before(at))
       return mbarrier_arrive(fetched(number));  // nothing comes: the wait for it ends at once
     mbarrier_arrive_expect(fetched(number), kFloat ? kPartBytes : kHalf);
-    tma_load(buffer(number), p.own(at).residual, fetched(number), p.inside(behind(at)));
+    tma_load(buffer(number), own(at).residual, fetched(number), inside(behind(at)));
   }
   static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
     return {opaque(tile.at[0]) + piece % kPieces * kWide, opaque(tile.at[1]) + piece / kPieces * 64,
@@ -92,22 +112,36 @@ struct GemmOutlet {
   SRPO_DEVICE void begin(const Coordinates<3>& tile) const {
     if (!joins() || !leads()) return;
     wait_read();
-    for (int piece = 0; piece < count() / 2; ++piece) fetch(tile, piece, taken + piece);
+    for (int piece = 0; piece < ahead(); ++piece) fetch(tile, piece, number(piece));
   }
+  /// How many pieces are asked for before their turn: the next one when a piece is taken, or when it has gone.
+  SRPO_DEVICE int ahead() const { return count() / 2 + (kTight ? 1 : 0); }
   /// The buffer for a piece; all threads of the warpgroup come.
   SRPO_DEVICE unsigned char* take(const Coordinates<3>& tile, int piece) {
+    if constexpr (kTight) {
+      consumer_barrier();  // ptxas finds no registers without
+      return buffer(number(piece));
+    }
     if (leads()) {
       wait_read();
-      const int ahead = count() / 2;
-      if (joins() && piece + ahead < kAll) fetch(tile, piece + ahead, taken + ahead);
+      if (joins() && piece + ahead() < kAll) fetch(tile, piece + ahead(), taken + ahead());
     }
     consumer_barrier();
     return buffer(taken++);
   }
-  /// The residual lies in the buffer taken last.
-  SRPO_DEVICE void wait_for_fetched() const {
-    mbarrier_wait(fetched(taken - 1), ((taken - 1) & count()) == 0 ? 0 : 1);
+  /// By the leader, when a piece has gone.
+  SRPO_DEVICE void gone(const Coordinates<3>& tile, int piece) const {
+    if (!kTight || piece + ahead() >= kAll) return;
+    wait_read();
+    fetch(tile, piece + ahead(), number(piece + ahead()));
   }
+  /// The residual lies in the buffer taken last.
+  SRPO_DEVICE void wait_for_fetched(int piece) const {
+    const int at = kTight ? number(piece) : taken - 1;
+    mbarrier_wait(fetched(at), (at & count()) == 0 ? 0 : 1);
+  }
+  /// When all pieces have gone.
+  SRPO_DEVICE void keep() const { kept() = kTight ? kept() + kAll : taken; }
   /// What all threads have written may be read by the copy engine, which the leader starts then.
   static SRPO_DEVICE void ready() {
     fence_async();

@@ -63,6 +63,7 @@ bool takes_gemm_sm90(const Gemm& g) {
 bool go_together(const Gemm& a, const Gemm& b) {
   const auto both = [](const void* x, const void* y) { return (x == nullptr) == (y == nullptr); };
   const GemmOutput &to = a.output, &other = b.output;
+  if (ending_of(a) == Ending::kSquares) return false;  // no register tells whose a tile is
   return a.batch == 1 && b.batch == 1 && a.N == b.N && to.stride == other.stride &&
          a.output_dtype == b.output_dtype &&
          major_of(a.a.column_stride) == major_of(b.a.column_stride) &&

@@ -52,11 +52,11 @@ using GemmTile64x128 = GemmTile<1, 128, true, 1, 6, 4>;
 
 /// The widest for which a consumer's registers suffice: finishing takes some. Heads are whole in a tile.
 template <Ending kEnding>
-using GemmTilePingPong = std::conditional_t<
-    kEnding == Ending::kFinish, GemmTile128x160,
-    std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads ||
-                           kEnding == Ending::kSlope || kEnding == Ending::kSquares,
-                       GemmTile128x128, GemmTile128x192>>;
+using GemmTilePingPong =
+    std::conditional_t<kEnding == Ending::kFinish, GemmTile128x160,
+                       std::conditional_t<kEnding == Ending::kJoin || kEnding == Ending::kHeads ||
+                                              kEnding == Ending::kSlope,
+                                          GemmTile128x128, GemmTile128x192>>;
 
 template <typename Tile>
 struct GemmShared {
