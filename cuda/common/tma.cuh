@@ -161,7 +161,7 @@ SRPO_DEVICE void bulk_commit() {
 /// Waits until all but the N latest groups have read shared memory, or have ended.
 template <int N>
 SRPO_DEVICE void bulk_wait_read() {
-  emulation::bulk_wait(N);
+  emulation::bulk_wait_read(N);
 }
 template <int N>
 SRPO_DEVICE void bulk_wait() {

@@ -68,9 +68,14 @@ Block& peer(unsigned rank) {
 
 void async_finish(Thread& thread) {
   if (thread.async == nullptr) return;
-  const AsyncWork& work = *thread.async;
+  AsyncWork& work = *thread.async;
+  bool reads = false;
+  for (const auto& group : work.stores.all)
+    for (const BulkStore& store : group) reads = reads || store.bytes.empty();
+  // Without a current thread the launch is given up.
+  if (current != nullptr) bulk_end(work);
   const char* left = !work.products.empty() ? "wgmma"
-                     : !work.stores.empty() ? "stores of the copy engine"
+                     : reads                ? "stores of the copy engine"
                      : !work.copies.empty() ? "copy_async"
                                             : nullptr;
   delete thread.async;
@@ -114,18 +119,22 @@ void mbarrier_init(void* barrier, int arrivals) {
 
 void mbarrier_arrive(void* barrier, int bytes) {
   arrive_at(*current->block, barrier_offset(barrier), bytes);
+  linger();
 }
 
 void mbarrier_arrive_remote(void* barrier, unsigned rank) {
   arrive_at(peer(rank), barrier_offset(barrier), 0);
+  linger();
 }
 
 void mbarrier_wait(void* barrier, unsigned parity) {
   const unsigned offset = barrier_offset(barrier);
   MbarrierState& b = state_of(*current->block, offset);
-  if (b.phase != (parity & 1)) return;
-  b.waiting.emplace_back(current, parity & 1);
-  wait("mbarrier", uint64_t{offset} << 1 | (parity & 1));
+  if (b.phase == (parity & 1)) {
+    b.waiting.emplace_back(current, parity & 1);
+    wait("mbarrier", uint64_t{offset} << 1 | (parity & 1));
+  }
+  linger();
 }
 
 void mbarrier_complete(Block& block, unsigned offset, int64_t bytes) {

@@ -46,6 +46,7 @@ void bulk_load(void* shared, const void* global, int bytes, void* full);
 void bulk_store(void* global, const void* shared, int bytes);
 void bulk_add(float* global, const float* shared, int bytes);
 void bulk_commit();
+void bulk_wait_read(int groups);
 void bulk_wait(int groups);
 
 void cluster_barrier();

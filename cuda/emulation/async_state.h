@@ -33,6 +33,7 @@ struct BulkStore {
   const unsigned char* from;
   unsigned offset;  // of `from` in shared memory
   bool adds;
+  std::vector<unsigned char> bytes;  // as they are without a swizzle, once they are read
 };
 
 /// What a product reads in shared memory: a, unless it is in registers, and b transposed, n of its columns.
@@ -89,6 +90,8 @@ inline unsigned swizzled(unsigned offset, int swizzle) {
   return offset ^ ((offset >> 7 & mask) << 4);
 }
 
+/// A thread has ended: its stores that have read shared memory go on without it.
+void bulk_end(AsyncWork& work);
 /// The phase of a barrier of `block` that `bytes` have been copied for.
 void mbarrier_complete(Block& block, unsigned offset, int64_t bytes);
 

@@ -36,10 +36,11 @@ void sync(Barrier& barrier, const char* what, unsigned id, unsigned threads) {
   arrive(barrier, id, threads);
   if (barrier.arrived == threads) {
     check_barrier(barrier, threads);
-    return;
+  } else {
+    barrier.waiting.push_back(current);
+    wait(what, id);
   }
-  barrier.waiting.push_back(current);
-  wait(what, id);
+  linger();
 }
 
 }  // namespace
@@ -61,6 +62,7 @@ void barrier_arrive(unsigned id, unsigned threads) {
   Barrier& barrier = current->block->barriers[id];
   arrive(barrier, id, threads);
   check_barrier(barrier, threads);
+  linger();
 }
 
 void meet(Rendezvous& here, const char* kind, unsigned size, unsigned place, void* payload,

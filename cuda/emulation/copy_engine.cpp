@@ -8,9 +8,8 @@ namespace srpo::emulation {
 namespace {
 
 constexpr unsigned kPoison = 0xff;
-constexpr unsigned kLongest = 24;  // steps of the scheduler that a copy may take
-constexpr unsigned kSlowest =
-    1024;  // and one in four: long enough for all warps to go on meanwhile
+constexpr unsigned kLongest = 24;    // steps of the scheduler that a copy may take
+constexpr unsigned kSlowest = 1024;  // one in four: long enough for all warps to go on meanwhile
 
 int64_t elements_of(const TensorMap& map) {
   int64_t n = 1;
@@ -87,10 +86,18 @@ void add(char* to, const unsigned char* from) {
   std::memcpy(to, &sum, sizeof(T));
 }
 
-void perform(const BulkStore& store) {
+/// Reads the box in shared memory.
+void take(BulkStore& store) {
   const unsigned char* shared = store.from - store.offset;
+  store.bytes.resize(static_cast<size_t>(elements_of(store.map)) * size_of(store.map.dtype));
+  for (unsigned at = 0; at < store.bytes.size(); at += kPiece)
+    std::memcpy(&store.bytes[at], shared + swizzled(store.offset + at, store.map.swizzle), kPiece);
+}
+
+/// Brings it to global memory.
+void perform(const BulkStore& store) {
   for_each_piece(store.map, store.at, [&](unsigned offset, char* to, int64_t first, int64_t end) {
-    const unsigned char* from = shared + swizzled(store.offset + offset, store.map.swizzle);
+    const unsigned char* from = &store.bytes[offset];
     if (end <= first) return;
     if (!store.adds)
       std::memcpy(to + first, from + first, static_cast<size_t>(end - first));
@@ -119,7 +126,7 @@ void store_line(const TensorMap& map, const void* shared, int bytes, bool adds, 
     fail(std::string(what) + ": expected whole, aligned 16 bytes");
   const unsigned offset = shared_offset(shared, static_cast<size_t>(bytes), what);
   async_work().stores.all.back().push_back(
-      {map, {}, static_cast<const unsigned char*>(shared), offset, adds});
+      {map, {}, static_cast<const unsigned char*>(shared), offset, adds, {}});
 }
 
 void load(Block& block, const TensorMap& map, const int* at, unsigned to, unsigned full) {
@@ -127,7 +134,10 @@ void load(Block& block, const TensorMap& map, const int* at, unsigned to, unsign
   work->bytes = elements_of(map) * static_cast<int64_t>(size_of(map.dtype));
   for (int i = 0; i < map.rank; ++i) work->at[i] = at[i];
   std::memset(block.shared + to, kPoison, static_cast<size_t>(work->bytes));
-  later(1 + draw(draw(4) == 0 ? kSlowest : kLongest), complete_load, work);
+  // One in eight, and all that some barriers count, come when nothing else goes on: who does not wait for them
+  // gets ahead of them, however long he computes before.
+  const bool last = always_late(full) || draw(8) == 0;
+  later(last ? kAtLast : 1 + draw(draw(4) == 0 ? kSlowest : kLongest), complete_load, work);
 }
 
 }  // namespace
@@ -163,7 +173,7 @@ void tma_store(const TensorMap& map, const void* shared, int rank, const int* at
   const auto bytes = static_cast<size_t>(elements_of(map)) * size_of(map.dtype);
   const unsigned offset = shared_offset(shared, bytes, "tma_store");
   check_place(map, offset, rank, "tma_store");
-  BulkStore store = {map, {}, static_cast<const unsigned char*>(shared), offset, adds};
+  BulkStore store = {map, {}, static_cast<const unsigned char*>(shared), offset, adds, {}};
   for (int i = 0; i < rank; ++i) store.at[i] = at[i];
   async_work().stores.all.back().push_back(store);
 }
@@ -180,12 +190,36 @@ void bulk_commit() {
   async_work().stores.commit();
 }
 
+void bulk_wait_read(int groups) {
+  auto& stores = async_work().stores;
+  const size_t due = stores.due(groups);
+  for (size_t group = 0; group < due; ++group)
+    for (BulkStore& store : stores.all[group])
+      if (store.bytes.empty()) take(store);
+}
+
 void bulk_wait(int groups) {
+  bulk_wait_read(groups);
   auto& stores = async_work().stores;
   const size_t due = stores.due(groups);
   for (size_t group = 0; group < due; ++group)
     for (const BulkStore& store : stores.all[group]) perform(store);
   stores.drop(due);
+}
+
+void bulk_end(AsyncWork& work) {
+  // What has been read comes there all the same, when nothing else goes on.
+  for (auto& group : work.stores.all)
+    for (BulkStore& store : group)
+      if (!store.bytes.empty())
+        later(
+            kAtLast,
+            [](void* context) {
+              auto* it = static_cast<BulkStore*>(context);
+              perform(*it);
+              delete it;
+            },
+            new BulkStore(std::move(store)));
 }
 
 }  // namespace srpo::emulation

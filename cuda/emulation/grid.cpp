@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,10 +27,13 @@ constexpr size_t kCanaryBytes = 1024;   // past the end of shared memory
 constexpr unsigned kMostResident = 64;  // clusters that run at once, if some wait for others
 constexpr unsigned kLooks = 64;         // one step in so many, a thread that spins looks again
 constexpr unsigned kIdleRounds = 2;     // rounds of spinning without progress before we give up
+constexpr unsigned kNeverLinger = 0;  // of the places where a thread may, it does at one in so many
+constexpr unsigned kLinger[] = {kNeverLinger, 8, 64, 1024};  // drawn for a launch
 constexpr unsigned kAhead = 3;  // clusters at most that begin before the kernel before has ended
 constexpr unsigned kAheadAlways = 2;  // launches of a kernel that do so for certain
 constexpr unsigned kAheadOften =
     64;  // and one in so many of the others: to shut memory takes its time
+constexpr uint64_t kNever = ~uint64_t{0};
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
 
 struct Background {
@@ -41,9 +45,12 @@ struct Background {
 /// One at a time: what `current` and `launched` belong to.
 struct Scheduler {
   uint64_t random = 1;
+  uint64_t late = 0;  // says what is late throughout
   uint64_t clock = 0;
   uint64_t progress = 0;  // grows with everything that may let another thread go on
   std::vector<Thread*> ready, spinning;
+  std::vector<Thread*> lingering;  // go on when no other can
+  unsigned lingers = kNeverLinger;
   std::vector<Block*> fresh;  // blocks with threads that have not begun
   std::vector<Background> background;
   bool earlier_runs = false;    // the kernel before: global memory is shut until it has ended
@@ -60,11 +67,14 @@ uint64_t seed = [] {
 uint64_t launches = 0;
 std::unordered_map<const void*, unsigned> begun_early;  // launches of a kernel
 
-uint64_t next_random() {  // splitmix64
-  uint64_t z = scheduler.random += kGolden;
+uint64_t mixed(uint64_t z) {  // splitmix64
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
+}
+
+uint64_t next_random() {
+  return mixed(scheduler.random += kGolden);
 }
 
 std::string text_of(const Index& i) {
@@ -287,6 +297,14 @@ void complete_due(uint64_t until) {
   }
 }
 
+/// Of its warpgroup, in this launch.
+uint64_t precedence(const Thread& thread) {
+  const Index& at = thread.block->index;
+  return mixed(scheduler.late + (uint64_t{at.x} << 8 ^ uint64_t{at.y} << 24 ^ uint64_t{at.z} << 40 ^
+                                 thread.rank / 128) *
+                                    kGolden);
+}
+
 /// Lets one thread go on, or something in the background end; false if nothing can.
 bool step() {
   ++scheduler.clock;
@@ -315,9 +333,30 @@ bool step() {
     }
     return true;
   }
-  if (scheduler.background.empty()) return false;
-  uint64_t first = ~uint64_t{0};
-  for (const Background& work : scheduler.background) first = std::min(first, work.due);
+  // All wait: for a thread that lingers, or for something in the background, of what is left to the last any.
+  auto& lingering = scheduler.lingering;
+  auto& background = scheduler.background;
+  if (!lingering.empty() && (background.empty() || draw(2) == 0)) {
+    // Mostly of the warpgroup that comes first in this launch: it gets as far ahead as it can.
+    auto chosen = lingering.begin() + draw(static_cast<unsigned>(lingering.size()));
+    if (draw(8) != 0)
+      chosen = std::min_element(lingering.begin(), lingering.end(), [](Thread* a, Thread* b) {
+        return precedence(*a) < precedence(*b);
+      });
+    wake(*chosen);
+    *chosen = lingering.back();
+    lingering.pop_back();
+    return true;
+  }
+  if (background.empty()) return false;
+  uint64_t first = kNever;
+  for (const Background& work : background) first = std::min(first, work.due);
+  if (first == kNever && !spinning.empty() && draw(2) == 0) {
+    ready.swap(spinning);  // ready is empty
+    return true;
+  }
+  if (first == kNever)
+    background[draw(static_cast<unsigned>(background.size()))].due = first = scheduler.clock;
   scheduler.clock = std::max(scheduler.clock, first);
   complete_due(scheduler.clock);
   return true;
@@ -419,6 +458,8 @@ void run(const Launch& launch) {
   launched = launch;
   scheduler = Scheduler{};
   scheduler.random = seed * kGolden + launches++;
+  scheduler.late = next_random();
+  scheduler.lingers = kLinger[draw(std::size(kLinger))];
   std::vector<std::unique_ptr<Resident>> residents;
   try {
     run_all(residents);
@@ -482,8 +523,19 @@ void touch(const void* at, const char* what) {
   if (offset < 0 || static_cast<size_t>(offset) >= launched.shared) touch_global(what);
 }
 
+void linger() {
+  if (scheduler.lingers == kNeverLinger || draw(scheduler.lingers) != 0) return;
+  scheduler.lingering.push_back(current);
+  wait("the others to go first");
+}
+
+bool always_late(uint64_t number) {
+  return mixed(scheduler.late + number * kGolden) % 4 == 0;
+}
+
 void later(unsigned delay, void (*complete)(void*), void* context) {
-  scheduler.background.push_back({scheduler.clock + delay, complete, context});
+  const uint64_t due = delay == kAtLast ? kNever : scheduler.clock + delay;
+  scheduler.background.push_back({due, complete, context});
 }
 
 unsigned shared_offset(const void* pointer, size_t bytes, const char* what) {

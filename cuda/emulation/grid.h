@@ -109,7 +109,12 @@ void wake_all(std::vector<Thread*>& threads);
 void spin();
 /// A number below n, from the schedule's generator.
 unsigned draw(unsigned n);
-/// Work in the background: `complete(context)` runs some steps later, at the latest when all wait.
+/// Where a thread has told others something, or they it: now and then it goes on only when no other can.
+void linger();
+/// Whether what goes by this number is late throughout the launch: one in four are.
+bool always_late(uint64_t number);
+/// Work in the background: `complete(context)` runs some steps later, at the latest when all wait; kAtLast: then.
+constexpr unsigned kAtLast = ~0u;
 void later(unsigned delay, void (*complete)(void*), void* context);
 
 /// Waits until the kernel before has ended, of a launch that began early.

@@ -17,7 +17,7 @@ template <int N, typename T>
 __global__ void group_norm_parts_kernel(float* parts, float* pixels, const T* x,
                                         const ColumnWalk walk) {
   wait_for_earlier_kernel();
-  float sums[2][N] = {}, first[N];
+  float sums[2][N] = {}, first[N] = {};
   const int64_t column = walk.column<N>();
   if (column < walk.C) load_pack(first, x + walk.begin() * walk.C + column);
   constexpr int kRows = 8;

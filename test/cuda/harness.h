@@ -90,6 +90,7 @@ struct Case {
 void add_primitives(std::vector<Case>& cases);
 void add_copies(std::vector<Case>& cases);
 void add_early(std::vector<Case>& cases);
+void add_turns(std::vector<Case>& cases);
 void add_products(std::vector<Case>& cases);
 void add_gemm(std::vector<Case>& cases);
 void add_gemm_columns(std::vector<Case>& cases);

@@ -85,6 +85,7 @@ int run(int argc, char** argv) {
   add_copies(cases);
   add_early(cases);
   add_products(cases);
+  add_turns(cases);
   add_gemm(cases);
   add_gemm_columns(cases);
   add_gemm_heads(cases);
