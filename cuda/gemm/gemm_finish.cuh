@@ -104,7 +104,7 @@ SRPO_DEVICE void add_squares(float& squares, const float (&v)[16]) {
 /// zero, unless some within are not finite.
 template <typename Tile, int kBlocks>
 SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParameters& p,
-                             const GemmProduct& own_product, const Coordinates<3>& tile) {
+                             const Coordinates<3>& tile) {
   static_assert(kSquareRows == 16 && kSquareColumns == 2 * kWide && Tile::kN % kSquareColumns == 0);
   constexpr int kAcross = Tile::kN / kSquareColumns;
   const int thread = consumer_thread(), lane = thread % kWarp;
@@ -118,22 +118,23 @@ SRPO_DEVICE void put_squares(const float (&squares)[kBlocks], const GemmParamete
   }
   const int row = tile.at[1] + lane / kAcross * 64 + thread / kWarp * kSquareRows;
   const int column = tile.at[0] + lane % kAcross * kSquareColumns;
-  if (lane < kBlocks && row < own_product.M && column < p.N)
-    own_product.output
-        .squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) + column / kSquareColumns] = own;
+  if (lane < kBlocks && row < p.own(tile).M && column < p.N)
+    p.own(tile).output.squares[row / kSquareRows * ceil_div(p.N, kSquareColumns) +
+                               column / kSquareColumns] = own;
 }
 
 /// All of a consumer's sums, whose first lies at `tile`.
 template <typename Tile, Ending kEnding>
 SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
-                         const Coordinates<3>& tile) {
-  GemmOutlet<Tile, kEnding> outlet(p);
+                         GemmOutlet<Tile, kEnding>& outlet, const Coordinates<3>& tile) {
+  constexpr bool kOne = GemmOutlet<Tile, kEnding>::kOneBatch;
+  outlet.recall();
   constexpr int kPieces = GemmOutlet<Tile, kEnding>::kPieces;
   float squares[outlet.kAll / 2] = {};
 #pragma unroll
   for (int piece = 0; piece < outlet.kAll; ++piece) {
     const Coordinates<3> at = outlet.piece_at(tile, piece);
-    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= outlet.own(tile).M)) continue;
+    if (!outlet.joins() && (at.at[0] >= p.N || at.at[1] >= p.own<kOne>(tile).M)) continue;
     float v[16];
 #pragma unroll
     for (int k = 0; k < 16; ++k) v[k] = sums[piece / kPieces][piece % kPieces * 16 + k];
@@ -141,13 +142,13 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     if constexpr (kEnding == Ending::kAdd) {
       put_float(buffer, v);
     } else if constexpr (kEnding == Ending::kSquares) {
-      outlet.wait_for_fetched(piece);
+      outlet.wait_for_fetched();
       add_float(buffer, v);
       add_squares(squares[piece / 2], v);
     } else {
       if constexpr (kEnding == Ending::kFinish) finish(v, p, buffer, at);
       if (outlet.joins()) {
-        outlet.wait_for_fetched(piece);
+        outlet.wait_for_fetched();
         if constexpr (kEnding == Ending::kSlope) {
           if (!outlet.is_before(at)) multiply_slopes(p.asked().activation, v, buffer);
         } else {
@@ -164,19 +165,18 @@ SRPO_DEVICE void put_out(const GemmSums<Tile>& sums, const GemmParameters& p,
     outlet.ready();
     if (!outlet.leads()) continue;
     if constexpr (kEnding == Ending::kAdd)
-      tma_add(outlet.own(at).out, buffer, outlet.inside(at));
+      tma_add(p.own<kOne>(at).out, buffer, p.inside<kOne>(at));
     else if (outlet.is_before(at))
-      tma_store(outlet.own(at).pre, buffer, outlet.inside(at));
+      tma_store(p.own<kOne>(at).pre, buffer, p.inside<kOne>(at));
     else
-      tma_store(outlet.own(at).out, buffer, outlet.inside(outlet.behind(at)));
+      tma_store(p.own<kOne>(at).out, buffer, p.inside<kOne>(outlet.behind(at)));
     if (kEnding == Ending::kFinish && p.asked().pre != nullptr)
-      tma_store(outlet.own(at).pre, buffer + kHalf, outlet.inside(at));
+      tma_store(p.own<kOne>(at).pre, buffer + kHalf, p.inside<kOne>(at));
     bulk_commit();
-    outlet.gone(tile, piece);
   }
   outlet.keep();
   if constexpr (kEnding == Ending::kSquares || kEnding == Ending::kJoin)
-    if (p.asked().squares != nullptr) put_squares<Tile>(squares, p, outlet.own(tile), tile);
+    if (p.asked().squares != nullptr) put_squares<Tile>(squares, p, tile);
 }
 
 }  // namespace srpo::cuda

@@ -55,15 +55,17 @@ SRPO_DEVICE Coordinates<3> first_of(const GemmSchedule& schedule, int tile) {
 template <typename Tile, Major kA, Major kB, Ending kEnding>
 SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
   RingPlace<Tile::kStages> at(0);
-  using Outlet = GemmOutlet<Tile, kEnding>;
-  Outlet::kept() = 0;
+  GemmOutlet<Tile, kEnding> outlet(p);
   Turns<kEnding != Ending::kSquares> turn;
   for (GemmParts<Tile> part(p.schedule); part.next(); turn.next()) {
     if (Tile::kPingPong && !turn.is_own()) {
       at.skip(part.steps());
       continue;
     }
-    if (!part.is_continuation()) Outlet(p).begin(first_of<Tile>(p.schedule, part.tile()));
+    if (!part.is_continuation()) {
+      outlet.recall();
+      outlet.begin(first_of<Tile>(p.schedule, part.tile()));
+    }
     if (Tile::kPingPong && !turn.is_first()) wait_for_turn();
     GemmSums<Tile> sums;
     multiply<Tile, kA, kB>(sums, shared, at, part.steps(), [&] {
@@ -77,10 +79,10 @@ SRPO_DEVICE void consume(GemmShared<Tile>& shared, const GemmParameters& p) {
       if constexpr (kEnding == Ending::kHeads)
         put_heads<Tile>(sums, p, first);
       else
-        put_out<Tile, kEnding>(sums, p, first);
+        put_out<Tile, kEnding>(sums, p, outlet, first);
     }
   }
-  if (Outlet::leads()) bulk_wait<0>();
+  if (outlet.leads()) bulk_wait<0>();
 }
 
 template <typename Tile, Major kA, Major kB, Ending kEnding>

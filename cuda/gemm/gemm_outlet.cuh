@@ -23,39 +23,33 @@ SRPO_DEVICE int own_column(int thread) {
 }
 
 /// The buffers of a consumer, one after the other: whole ones, or halves where a half is enough. The
-/// residual comes into them ahead of its turn, half of the buffers at a time. kSquares keeps less in registers,
-/// which are tight there: it has one product, counts in shared memory, and asks for what comes when a piece has gone.
+/// residual comes into them ahead of its turn, half of the buffers at a time.
 template <typename Tile, Ending kEnding>
 struct GemmOutlet {
   static constexpr int kPieces = Tile::kN / kWide;  // of a row of the tile
   static constexpr int kAll = kPieces * Tile::kSubtiles;
   static constexpr bool kJoins = kEnding == Ending::kSlope || kEnding == Ending::kSquares;
   static constexpr bool kMayJoin = kJoins || kEnding == Ending::kJoin || kEnding == Ending::kFinish;
-  static constexpr bool kTight = kEnding == Ending::kSquares;
   static constexpr bool kFloat = kEnding == Ending::kAdd || kEnding == Ending::kSquares;
   static_assert((Tile::kBuffers & (Tile::kBuffers - 1)) == 0);
 
   const GemmParameters& p;
-  int taken;  // since the kernel began
+  /// Of one batch: coordinates count the products alone.
+  static constexpr bool kOneBatch = kEnding == Ending::kSquares;
+  /// Between tiles `taken` lies in shared memory, but for an ending that has no register to fetch it.
+  static constexpr bool kKeeps = kEnding != Ending::kSquares;
+
+  int taken = 0;  // since the kernel began
 
   SRPO_DEVICE static int& kept() {
     return shared_memory<GemmShared<Tile>>().taken[opaque(static_cast<int>(threadIdx.x))];
   }
-  SRPO_DEVICE explicit GemmOutlet(const GemmParameters& parameters)
-      : p(parameters), taken(kept()) {}
-
-  /// `GemmParameters::own` and `inside`, where there may be two products.
-  SRPO_DEVICE const GemmProduct& own(const Coordinates<3>& at) const {
-    if constexpr (kTight)
-      return p.products[0];
-    else
-      return p.own(at);
+  SRPO_DEVICE explicit GemmOutlet(const GemmParameters& parameters) : p(parameters) { keep(); }
+  SRPO_DEVICE void keep() const {
+    if constexpr (kKeeps) kept() = taken;
   }
-  SRPO_DEVICE Coordinates<3> inside(const Coordinates<3>& at) const {
-    if constexpr (kTight)
-      return {at.at[0], at.at[1], 0};
-    else
-      return p.inside(at);
+  SRPO_DEVICE void recall() {
+    if constexpr (kKeeps) taken = kept();
   }
 
   /// The thread that talks to the copy engine.
@@ -91,17 +85,14 @@ struct GemmOutlet {
     const int first = kEnding == Ending::kSlope ? static_cast<int>(p.asked().before_columns) : 0;
     return {piece.at[0] - first, piece.at[1], piece.at[2]};
   }
-  /// Of a piece, before the first one is taken; of any where registers are tight.
-  SRPO_DEVICE int number(int piece) const {
-    return (kTight ? *static_cast<volatile int*>(&kept()) : taken) + piece;
-  }
   /// By the leader: the residual of piece `piece` of the tile, for the buffer that is its turn's.
   SRPO_DEVICE void fetch(const Coordinates<3>& tile, int piece, int number) const {
     const Coordinates<3> at = piece_at(tile, piece);
     if (is_before(at))
       return mbarrier_arrive(fetched(number));  // nothing comes: the wait for it ends at once
     mbarrier_arrive_expect(fetched(number), kFloat ? kPartBytes : kHalf);
-    tma_load(buffer(number), own(at).residual, fetched(number), inside(behind(at)));
+    tma_load(buffer(number), p.own<kOneBatch>(at).residual, fetched(number),
+             p.inside<kOneBatch>(behind(at)));
   }
   static SRPO_DEVICE Coordinates<3> piece_at(const Coordinates<3>& tile, int piece) {
     return {opaque(tile.at[0]) + piece % kPieces * kWide, opaque(tile.at[1]) + piece / kPieces * 64,
@@ -112,36 +103,22 @@ struct GemmOutlet {
   SRPO_DEVICE void begin(const Coordinates<3>& tile) const {
     if (!joins() || !leads()) return;
     wait_read();
-    for (int piece = 0; piece < ahead(); ++piece) fetch(tile, piece, number(piece));
+    for (int piece = 0; piece < count() / 2; ++piece) fetch(tile, piece, taken + piece);
   }
-  /// How many pieces are asked for before their turn: the next one when a piece is taken, or when it has gone.
-  SRPO_DEVICE int ahead() const { return count() / 2 + (kTight ? 1 : 0); }
   /// The buffer for a piece; all threads of the warpgroup come.
   SRPO_DEVICE unsigned char* take(const Coordinates<3>& tile, int piece) {
-    if constexpr (kTight) {
-      consumer_barrier();  // ptxas finds no registers without
-      return buffer(number(piece));
-    }
     if (leads()) {
       wait_read();
-      if (joins() && piece + ahead() < kAll) fetch(tile, piece + ahead(), taken + ahead());
+      const int ahead = count() / 2;
+      if (joins() && piece + ahead < kAll) fetch(tile, piece + ahead, taken + ahead);
     }
     consumer_barrier();
     return buffer(taken++);
   }
-  /// By the leader, when a piece has gone.
-  SRPO_DEVICE void gone(const Coordinates<3>& tile, int piece) const {
-    if (!kTight || piece + ahead() >= kAll) return;
-    wait_read();
-    fetch(tile, piece + ahead(), number(piece + ahead()));
-  }
   /// The residual lies in the buffer taken last.
-  SRPO_DEVICE void wait_for_fetched(int piece) const {
-    const int at = kTight ? number(piece) : taken - 1;
-    mbarrier_wait(fetched(at), (at & count()) == 0 ? 0 : 1);
+  SRPO_DEVICE void wait_for_fetched() const {
+    mbarrier_wait(fetched(taken - 1), ((taken - 1) & count()) == 0 ? 0 : 1);
   }
-  /// When all pieces have gone.
-  SRPO_DEVICE void keep() const { kept() = kTight ? kept() + kAll : taken; }
   /// What all threads have written may be read by the copy engine, which the leader starts then.
   static SRPO_DEVICE void ready() {
     fence_async();

@@ -29,11 +29,15 @@ struct GemmParameters {
 
   /// The product of coordinates in the output, whose last counts the batches of both products. Asked for anew
   /// each time: a consumer has no registers to keep what it says.
+  template <bool kOneBatch = false>
   SRPO_DEVICE const GemmProduct& own(const Coordinates<3>& at) const {
+    if constexpr (kOneBatch) return products[opaque(at.at[2])];
     return products[opaque(at.at[2]) < schedule.batch ? 0 : 1];
   }
   /// The same coordinates as the product's maps have them.
+  template <bool kOneBatch = false>
   SRPO_DEVICE Coordinates<3> inside(const Coordinates<3>& at) const {
+    if constexpr (kOneBatch) return {at.at[0], at.at[1], 0};
     const int batch = at.at[2] < schedule.batch ? at.at[2] : at.at[2] - schedule.batch;
     return {at.at[0], at.at[1], batch};
   }

@@ -47,6 +47,7 @@ bool takes_gemm_sm90(const Gemm& g) {
   const Major a = major_of(g.a.column_stride), b = major_of(g.b.row_stride);
   if (a == Major::kMN && b == Major::kK) return false;
   if (o.accumulate && a == Major::kK) return false;
+  if (o.squares != nullptr && g.batch > 1) return false;
   const bool slopes = o.derivative_of != nullptr;
   if (slopes && ending_of(g) != Ending::kSlope) return false;
   if (o.before != nullptr && (!slopes || o.before_columns % kWide != 0)) return false;
@@ -63,7 +64,6 @@ bool takes_gemm_sm90(const Gemm& g) {
 bool go_together(const Gemm& a, const Gemm& b) {
   const auto both = [](const void* x, const void* y) { return (x == nullptr) == (y == nullptr); };
   const GemmOutput &to = a.output, &other = b.output;
-  if (ending_of(a) == Ending::kSquares) return false;  // no register tells whose a tile is
   return a.batch == 1 && b.batch == 1 && a.N == b.N && to.stride == other.stride &&
          a.output_dtype == b.output_dtype &&
          major_of(a.a.column_stride) == major_of(b.a.column_stride) &&
@@ -77,11 +77,10 @@ bool go_together(const Gemm& a, const Gemm& b) {
 
 GemmSizes sizes_of(Gemms gemms) {
   const Ending ending = ending_of(gemms[0]);
-  const int width = ending == Ending::kFinish    ? GemmTilePingPong<Ending::kFinish>::kN
-                    : ending == Ending::kJoin    ? GemmTilePingPong<Ending::kJoin>::kN
-                    : ending == Ending::kSlope   ? GemmTilePingPong<Ending::kSlope>::kN
-                    : ending == Ending::kSquares ? GemmTilePingPong<Ending::kSquares>::kN
-                                                 : GemmTilePingPong<Ending::kStore>::kN;
+  const int width = ending == Ending::kFinish  ? GemmTilePingPong<Ending::kFinish>::kN
+                    : ending == Ending::kJoin  ? GemmTilePingPong<Ending::kJoin>::kN
+                    : ending == Ending::kSlope ? GemmTilePingPong<Ending::kSlope>::kN
+                                               : GemmTilePingPong<Ending::kStore>::kN;
   GemmSizes sizes = {.of = {}, .N = gemms[0].N, .batch = gemms[0].batch, .ping_pong_width = width};
   for (size_t i = 0; i < gemms.size(); ++i) sizes.of[i] = {gemms[i].M, gemms[i].K};
   return sizes;

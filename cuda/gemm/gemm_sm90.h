@@ -17,8 +17,7 @@ bool takes_gemm_sm90(const Gemm& product);
 using Gemms = std::span<const Gemm>;
 
 /// Whether two that it takes can run in one launch: of the same way and N, where what is done with the sums
-/// of the one is done with those of the other. M and K are each one's own. Not those that add to float with
-/// squares.
+/// of the one is done with those of the other. M and K are each one's own.
 bool go_together(const Gemm& a, const Gemm& b);
 
 /// For plan_gemm.

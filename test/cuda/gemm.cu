@@ -214,7 +214,7 @@ struct Pair {
 void add_pairs(std::vector<Case>& cases, GemmTileKind tile, Lies lies, Dealt dealt,
                const std::string& name) {
   const bool thin = dealt == Dealt::kThin,
-             along_k = lies == Lies::kWeight || lies == Lies::kTransposed;
+             along_k = lies == Lies::kWeight || lies == Lies::kSquares || lies == Lies::kTransposed;
   // Gradients of weights have as many rows and other depths, the other ways other rows.
   const Sizes a = {thin ? 72 : 264, thin ? 136 : 392, thin ? 200 : 328, 1};
   const Sizes b = {along_k || thin ? a.M : 136, a.N, along_k ? 136 : a.K, 1};
@@ -280,8 +280,7 @@ void add_gemm(std::vector<Case>& cases) {
                          [=, tile = tile, lies = lies, dealt = dealt](Stream& stream) {
                            run(stream, tile, lies, dealt, size, finishes);
                          }});
-        if (lies != Lies::kSquares)
-          add_pairs(cases, tile, lies, dealt, std::string(way) + ", " + tile_name + ", " + dealing);
+        add_pairs(cases, tile, lies, dealt, std::string(way) + ", " + tile_name + ", " + dealing);
       }
   cases.push_back(
       {"defect: gemm, a product without squares after one with", add_without_squares, true});

@@ -14,11 +14,11 @@ struct Projection {
   Buffer<float> cos{size_t(kAll) * kHeadSize / 2}, sin{size_t(kAll) * kHeadSize / 2};
   Buffer<bfloat16> out{size_t(3) * kSamples * kHeads * kAll * kHeadSize, bfloat16(3.f)};
 
-  Projection() {
-    fill(x, 1);
-    fill(w, 2);
-    fill(bias, 3);
-    fill(scale, 4);
+  explicit Projection(uint64_t seed = 0) {
+    fill(x, seed + 1);
+    fill(w, seed + 2);
+    fill(bias, seed + 3);
+    fill(scale, seed + 4);
     for (size_t i = 0; i < cos.size(); ++i) {
       cos[i] = std::cos(0.1f * float(i % 997));
       sin[i] = std::sin(0.1f * float(i % 997));
@@ -107,6 +107,19 @@ void add_gemm_heads(std::vector<Case>& cases) {
                          finish(stream);
                          projection.check();
                        }});
+  for (const auto& [tile, name] : tiles)
+    cases.push_back({std::string("gemm heads of a pair, ") + name, [tile = tile](Stream& stream) {
+                       Projection first, second(10);
+                       const Gemm both[] = {first.gemm(), second.gemm()};
+                       const GemmHeads heads[] = {first.heads(), second.heads()};
+                       expect(go_together(both[0], both[1]), "they do not go together");
+                       GemmPlan plan = plan_gemm(tile, sizes_of_heads(both), 3);
+                       plan.schedule.deal(3, 2, 1);
+                       gemm_sm90_heads(both, heads, plan, stream);
+                       finish(stream);
+                       first.check();
+                       second.check();
+                     }});
 }
 
 }  // namespace srpo::cuda::test
