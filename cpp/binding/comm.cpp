@@ -169,6 +169,44 @@ Napi::Value comm_reduce_scatter(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// Empty once waited for.
+using AsideRef = std::shared_ptr<Aside>;
+
+constexpr napi_type_tag kPendingTag = {0x7372706f2d6e6174, 0x6976652070656e64};
+
+Napi::Value pending_handle(Napi::Env env, AsideRef aside) {
+  auto handle = Napi::External<AsideRef>::New(env, new AsideRef(std::move(aside)),
+                                              [](Napi::Env, AsideRef* ref) { delete ref; });
+  napi_type_tag_object(env, handle, &kPendingTag);
+  return handle;
+}
+
+// commReduceScatterAside(communicator, input, output) -> pending
+Napi::Value comm_reduce_scatter_aside(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "reduceScatter");
+  return pending_handle(info.Env(), comm_of(info).reduce_scatter_aside(args.tensor(1, "input"),
+                                                                       args.tensor(2, "output")));
+}
+
+// commAllGatherAside(communicator, input, output) -> pending
+Napi::Value comm_all_gather_aside(const Napi::CallbackInfo& info) {
+  const Arguments args(info, "allGather");
+  return pending_handle(info.Env(), comm_of(info).all_gather_aside(args.tensor(1, "input"),
+                                                                   args.tensor(2, "output")));
+}
+
+// commWait(pending): what is enqueued from here on comes after it; once
+Napi::Value comm_wait(const Napi::CallbackInfo& info) {
+  bool tagged = false;
+  if (info[0].Type() != napi_external ||
+      napi_check_object_type_tag(info.Env(), info[0], &kPendingTag, &tagged) != napi_ok || !tagged)
+    refuse("ERR_TYPE", "wait", "pending", "a collective that is under way", "something else");
+  AsideRef& ref = *info[0].As<Napi::External<AsideRef>>().Data();
+  if (ref) ref->join();
+  ref.reset();
+  return info.Env().Undefined();
+}
+
 // commAllGather(communicator, input, output)
 Napi::Value comm_all_gather(const Napi::CallbackInfo& info) {
   const Arguments args(info, "allGather");
@@ -253,6 +291,9 @@ void register_comm(Napi::Env env, Napi::Object exports) {
   define<comm_all_reduce>(env, exports, "commAllReduce");
   define<comm_reduce_scatter>(env, exports, "commReduceScatter");
   define<comm_all_gather>(env, exports, "commAllGather");
+  define<comm_reduce_scatter_aside>(env, exports, "commReduceScatterAside");
+  define<comm_all_gather_aside>(env, exports, "commAllGatherAside");
+  define<comm_wait>(env, exports, "commWait");
   define<comm_broadcast>(env, exports, "commBroadcast");
   define<comm_barrier>(env, exports, "commBarrier");
   define<comm_progress>(env, exports, "commProgress");

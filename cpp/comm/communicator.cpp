@@ -48,34 +48,50 @@ void Communicator::check(const char* op, const char* argument, const TensorView&
     refuse("ERR_DEVICE", op, argument, name_of(device_), name_of(t.device));
 }
 
-void Communicator::submit(const char* op, int64_t bytes,
-                          std::function<void(Engine&, Stream&)> call) {
-  Stream& stream = stream_of(device_);
+/// The call, telling how far it is.
+std::function<void(Stream&)> Communicator::work_of(Call call) {
   ++progress_->submitted;
-  stream.submit(
-      op, [op, bytes, call = std::move(call), engine = engine_, progress = progress_, &stream] {
-        const int64_t began = now();
-        progress->name = op;
-        progress->started_at = began;
-        ++progress->started;
-        // What failed has not ended: the ranks are out of step from here on.
-        call(*engine, stream);
-        progress->bytes += bytes;
-        progress->nanoseconds += now() - began;
-        ++progress->ended;
-      });
+  return [call = std::move(call), engine = engine_, progress = progress_](Stream& stream) {
+    const int64_t began = now();
+    progress->name = call.op;
+    progress->started_at = began;
+    ++progress->started;
+    // What failed has not ended: the ranks are out of step from here on.
+    call.run(*engine, stream);
+    progress->bytes += call.bytes;
+    progress->nanoseconds += now() - began;
+    ++progress->ended;
+  };
+}
+
+void Communicator::submit(Call call) {
+  Stream& stream = stream_of(device_);
+  const std::lock_guard lock(engine_->order);
+  if (engine_->last) engine_->last->join();
+  engine_->last.reset();
+  const char* const op = call.op;
+  stream.submit(op, [work = work_of(std::move(call)), &stream] { work(stream); });
+}
+
+std::shared_ptr<Aside> Communicator::submit_aside(Call call, std::vector<Tensor> held) {
+  const std::lock_guard lock(engine_->order);
+  const char* const op = call.op;
+  return engine_->last = aside_of(stream_of(device_))
+                             .submit_aside(op, work_of(std::move(call)),
+                                           std::make_shared<std::vector<Tensor>>(std::move(held)));
 }
 
 void Communicator::all_reduce(const TensorView& t, Reduction reduction) {
   constexpr auto kOp = "allReduce";
   check(kOp, "t", t);
   require_reducible(kOp, "t", t);
-  submit(kOp, t.bytes(), [=](Engine& engine, Stream& stream) {
-    engine.all_reduce(t.pointer, t.numel(), t.dtype, reduction, stream);
-  });
+  submit({kOp, t.bytes(), [=](Engine& engine, Stream& stream) {
+            engine.all_reduce(t.pointer, t.numel(), t.dtype, reduction, stream);
+          }});
 }
 
-void Communicator::reduce_scatter(const TensorView& input, const TensorView& output) {
+Communicator::Call Communicator::reduce_scatter_of(const TensorView& input,
+                                                   const TensorView& output) const {
   constexpr auto kOp = "reduceScatter";
   check(kOp, "input", input);
   check(kOp, "output", output);
@@ -86,12 +102,14 @@ void Communicator::reduce_scatter(const TensorView& input, const TensorView& out
   if (overlap(input, output) && output.pointer != own)
     refuse("ERR_SHAPE", kOp, "output", "memory of its own or input's part of this rank",
            "another part of input");
-  submit(kOp, input.bytes(), [=](Engine& engine, Stream& stream) {
-    engine.reduce_scatter(input.pointer, output.pointer, output.numel(), output.dtype, stream);
-  });
+  return {kOp, input.bytes(), [=](Engine& engine, Stream& stream) {
+            engine.reduce_scatter(input.pointer, output.pointer, output.numel(), output.dtype,
+                                  stream);
+          }};
 }
 
-void Communicator::all_gather(const TensorView& input, const TensorView& output) {
+Communicator::Call Communicator::all_gather_of(const TensorView& input,
+                                               const TensorView& output) const {
   constexpr auto kOp = "allGather";
   check(kOp, "input", input);
   check(kOp, "output", output);
@@ -101,9 +119,26 @@ void Communicator::all_gather(const TensorView& input, const TensorView& output)
   if (overlap(input, output) && input.pointer != own)
     refuse("ERR_SHAPE", kOp, "input", "memory of its own or output's part of this rank",
            "another part of output");
-  submit(kOp, output.bytes(), [=](Engine& engine, Stream& stream) {
-    engine.all_gather(input.pointer, output.pointer, input.numel(), input.dtype, stream);
-  });
+  return {kOp, output.bytes(), [=](Engine& engine, Stream& stream) {
+            engine.all_gather(input.pointer, output.pointer, input.numel(), input.dtype, stream);
+          }};
+}
+
+void Communicator::reduce_scatter(const TensorView& input, const TensorView& output) {
+  submit(reduce_scatter_of(input, output));
+}
+
+void Communicator::all_gather(const TensorView& input, const TensorView& output) {
+  submit(all_gather_of(input, output));
+}
+
+std::shared_ptr<Aside> Communicator::reduce_scatter_aside(const Tensor& input,
+                                                          const Tensor& output) {
+  return submit_aside(reduce_scatter_of(input, output), {input, output});
+}
+
+std::shared_ptr<Aside> Communicator::all_gather_aside(const Tensor& input, const Tensor& output) {
+  return submit_aside(all_gather_of(input, output), {input, output});
 }
 
 void Communicator::broadcast(const TensorView& t, int64_t root) {
@@ -111,13 +146,14 @@ void Communicator::broadcast(const TensorView& t, int64_t root) {
   check(kOp, "t", t);
   require_range(kOp, "root", root >= 0 && root < size(), "0 to " + std::to_string(size() - 1),
                 std::to_string(root));
-  submit(kOp, t.bytes(), [=](Engine& engine, Stream& stream) {
-    engine.broadcast(t.pointer, static_cast<size_t>(t.bytes()), static_cast<int>(root), stream);
-  });
+  submit({kOp, t.bytes(), [=](Engine& engine, Stream& stream) {
+            engine.broadcast(t.pointer, static_cast<size_t>(t.bytes()), static_cast<int>(root),
+                             stream);
+          }});
 }
 
 void Communicator::barrier() {
-  submit("barrier", 0, [](Engine& engine, Stream& stream) { engine.barrier(stream); });
+  submit({"barrier", 0, [](Engine& engine, Stream& stream) { engine.barrier(stream); }});
 }
 
 }  // namespace srpo::comm

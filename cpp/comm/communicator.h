@@ -1,14 +1,16 @@
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cpp/comm/engine.h"
-#include "cpp/core/tensor_view.h"
+#include "cpp/core/tensor.h"
 
 namespace srpo::comm {
 
-/// How far a rank's collectives are; written by the stream's thread, read by any.
+/// How far a rank's collectives are; written by the thread that runs them, one at a time, read by any.
 struct Progress {
   std::atomic<int64_t> submitted = 0;
   std::atomic<int64_t> started = 0;
@@ -19,8 +21,12 @@ struct Progress {
   std::atomic<int64_t> started_at = 0;  // on the steady clock
 };
 
-/// An engine bound to a device: checks once, then enqueues on the device's stream, as an op does. Where
+/// An engine bound to a device: checks once, then enqueues on the device's stream, as an op does, or beside it. Where
 /// a launch returns at once (cuda), the time counted is that of the launch.
+///
+/// The engine's calls have one order, that of the calls made here, and each begins when the one before has ended: one
+/// beside the stream comes after all that the stream had before it and after those beside it that came earlier; one in
+/// the stream's order waits for the last beside it.
 class Communicator {
  public:
   Communicator(Device device, std::shared_ptr<Engine> engine)
@@ -42,8 +48,22 @@ class Communicator {
   void broadcast(const TensorView& t, int64_t root);
   void barrier();
 
+  /// The same beside the stream. The tensors may go before it has ended.
+  std::shared_ptr<Aside> reduce_scatter_aside(const Tensor& input, const Tensor& output);
+  std::shared_ptr<Aside> all_gather_aside(const Tensor& input, const Tensor& output);
+
  private:
-  void submit(const char* op, int64_t bytes, std::function<void(Engine&, Stream&)> call);
+  /// Checked, not yet enqueued.
+  struct Call {
+    const char* op;
+    int64_t bytes;
+    std::function<void(Engine&, Stream&)> run;
+  };
+  Call reduce_scatter_of(const TensorView& input, const TensorView& output) const;
+  Call all_gather_of(const TensorView& input, const TensorView& output) const;
+  std::function<void(Stream&)> work_of(Call call);
+  void submit(Call call);
+  std::shared_ptr<Aside> submit_aside(Call call, std::vector<Tensor> held);
   void check(const char* op, const char* argument, const TensorView& t) const;
 
   Device device_;

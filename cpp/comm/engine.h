@@ -1,7 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 
+#include "cpp/core/aside.h"
 #include "cpp/core/dtype.h"
 #include "cpp/core/stream.h"
 
@@ -9,8 +12,9 @@ namespace srpo::comm {
 
 enum class Reduction : uint8_t { kSum, kMax };
 
-/// What moves tensors between ranks. Each call is made within a piece of the stream's work: MPI blocks the
-/// thread that runs the queue, NCCL launches. All ranks make the same calls in the same order.
+/// What moves tensors between ranks. Each call is made within a piece of the stream's work, or of work beside it,
+/// and begins when the one before it has ended: MPI blocks the thread that runs the queue, NCCL launches. All ranks
+/// make the same calls in the same order.
 /// Counts are of elements; a sum of bfloat16 runs in float32 and is rounded once.
 class Engine {
  public:
@@ -32,6 +36,11 @@ class Engine {
   virtual void close() {}
   /// An error that came up behind a call that had returned; nullptr if there is none.
   virtual const char* failure() { return nullptr; }
+
+  /// Held while a call is enqueued: communicators of several JavaScript environments may share an engine.
+  std::mutex order;
+  /// What was enqueued beside the stream last and no call in the stream's own order stands behind yet.
+  std::shared_ptr<Aside> last;
 };
 
 }  // namespace srpo::comm

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "cuda/runtime/check.h"
 
@@ -61,6 +62,7 @@ std::exception_ptr CudaStream::lost() const {
 /// An error that stays: the card's context is lost with it. mutex_ is held.
 std::exception_ptr CudaStream::fault(cudaError_t status) {
   if (lost_.empty()) {
+    join(suspects_, aside_);
     std::string ops;
     for (const char* op : suspects_) ops += (ops.empty() ? "" : ", ") + std::string(op);
     lost_ =
@@ -121,17 +123,95 @@ void CudaStream::submit(const char* op, std::function<void()> work) {
   inside_ = false;
 }
 
-void CudaStream::after(std::function<void(std::exception_ptr)> then) {
-  cudaEvent_t event = nullptr;
+struct CudaStream::Beside {
+  const char* op;
+  cudaEvent_t end = nullptr;  // until the stream stands behind it
+  std::exception_ptr failure = nullptr;
+  std::vector<Pool::Block> scratch;  // given back then
+  std::shared_ptr<void> held;
+};
+
+class CudaStream::SideWork : public Aside {
+ public:
+  SideWork(CudaStream& stream, Beside piece) : stream_(stream), piece_(std::move(piece)) {}
+  // Nobody waits for it: its memory goes back behind it all the same.
+  ~SideWork() override { stream_.stand_behind(piece_, false); }
+  void join() override { stream_.stand_behind(piece_, true); }
+
+ private:
+  CudaStream& stream_;
+  Beside piece_;
+};
+
+std::shared_ptr<Aside> CudaStream::submit_aside(const char* op, std::function<void(Stream&)> work,
+                                                std::shared_ptr<void> held) {
+  const std::lock_guard lock(submit_mutex_);
+  Beside piece{.op = op, .scratch = {}, .held = std::move(held)};
+  Account& account = accounts_[std::this_thread::get_id()];
+  if (!account.failure) account.failure = lost();
+  if (account.failure) {
+    piece.failure = account.failure;
+    return std::make_shared<SideWork>(*this, std::move(piece));
+  }
+  cudaStream_t side = nullptr;
+  inside_ = true;
+  op_ = op;
+  join(ops_, {op});
+  account.failure = piece.failure = try_work(op, [&] {
+    side = side_.activate();
+    piece.end = take_event();
+    side_.follow();
+    behind_kernel_ = false;
+    work(side_);
+  });
+  inside_ = false;
+  if (piece.end != nullptr) {
+    // What it launched before it failed runs all the same. A record fails where the card is lost.
+    if (cudaEventRecord(piece.end, side) != cudaSuccess) cudaGetLastError();
+    const std::lock_guard shared(mutex_);
+    aside_.push_back(op);
+  }
+  piece.scratch.swap(scratch_);
+  return std::make_shared<SideWork>(*this, std::move(piece));
+}
+
+void CudaStream::stand_behind(Beside& piece, bool tell) {
+  const std::lock_guard lock(submit_mutex_);
+  if (piece.end != nullptr) {
+    join(ops_, {piece.op});
+    const auto failure = try_work(piece.op, [&] {
+      const TimedWork timed(tell ? profiler_.get() : nullptr, timeline_, "wait");
+      CUDA_CHECK(cudaStreamWaitEvent(enqueue(), piece.end, 0));
+    });
+    if (!piece.failure) piece.failure = failure;
+    const std::lock_guard shared(mutex_);
+    events_.push_back(std::exchange(piece.end, nullptr));
+    aside_.erase(std::find(aside_.begin(), aside_.end(), piece.op));
+  }
+  for (const Pool::Block& block : piece.scratch) pool_->free(block);
+  piece.scratch.clear();
+  piece.held.reset();
+  if (!tell || !piece.failure) return;
+  Account& account = accounts_[std::this_thread::get_id()];
+  if (!account.failure) account.failure = piece.failure;
+}
+
+cudaEvent_t CudaStream::take_event() {
   {
     const std::lock_guard lock(mutex_);
     if (!events_.empty()) {
-      event = events_.back();
+      const cudaEvent_t event = events_.back();
       events_.pop_back();
+      return event;
     }
   }
-  if (event == nullptr)
-    CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
+  cudaEvent_t event = nullptr;
+  CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync));
+  return event;
+}
+
+void CudaStream::after(std::function<void(std::exception_ptr)> then) {
+  const cudaEvent_t event = take_event();
   CUDA_CHECK(cudaEventRecord(event, stream_));
   {
     const std::lock_guard lock(mutex_);
@@ -201,7 +281,10 @@ void CudaStream::when_done(std::function<void(std::exception_ptr)> done) {
 void CudaStream::leave() {
   if (stream_ == nullptr) return;
   // An error stays with the card: the next wait reports it.
-  if (cudaSetDevice(device_.index) == cudaSuccess) cudaStreamSynchronize(stream_);
+  if (cudaSetDevice(device_.index) == cudaSuccess) {
+    cudaStreamSynchronize(stream_);
+    side_.drain();
+  }
   {
     const std::lock_guard lock(submit_mutex_);
     const auto found = accounts_.find(std::this_thread::get_id());

@@ -15,20 +15,24 @@
 #include <thread>
 #include <vector>
 
+#include "cpp/core/aside.h"
 #include "cpp/core/pool.h"
 #include "cpp/core/stream.h"
 #include "cuda/runtime/complaints.h"
 #include "cuda/runtime/profiler.h"
+#include "cuda/runtime/side_stream.h"
 #include "cuda/runtime/staging.h"
 
 namespace srpo::cuda {
 
-class CudaStream : public Stream {
+class CudaStream : public Stream, public AsideStream {
  public:
-  explicit CudaStream(Device device) : device_(device) {}
+  explicit CudaStream(Device device) : device_(device), side_(*this) {}
 
   Device device() const override { return device_; }
   void submit(const char* op, std::function<void()> work) override;
+  std::shared_ptr<Aside> submit_aside(const char* op, std::function<void(Stream&)> work,
+                                      std::shared_ptr<void> held) override;
   void when_done(std::function<void(std::exception_ptr)> done) override;
   void leave() override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
@@ -65,6 +69,11 @@ class CudaStream : public Stream {
   };
   /// The stream, for anything but a kernel.
   cudaStream_t enqueue();
+  /// A piece that was launched beside: its end, and what it uses until this stream stands behind that.
+  struct Beside;
+  class SideWork;
+  void stand_behind(Beside& piece, bool tell);
+  cudaEvent_t take_event();
   std::exception_ptr try_work(const char* op, const std::function<void()>& work);
   /// Calls `then`, on the waiting thread, when all that was enqueued so far has ended, with the card's error.
   void after(std::function<void(std::exception_ptr)> then);
@@ -81,11 +90,13 @@ class CudaStream : public Stream {
 
   std::recursive_mutex submit_mutex_;  // environments, each on a thread of its own, share the order
   std::map<std::thread::id, Account> accounts_;
-  bool inside_ = false;                 // a piece is submitted now
-  bool behind_kernel_ = false;          // the last that was enqueued is one, and no copy or wait
-  const char* op_ = "";                 // that is submitted now
-  std::vector<Pool::Block> scratch_;    // of it
-  std::vector<int64_t*> words_;         // of it, not heeded yet
+  bool inside_ = false;               // a piece is submitted now
+  bool behind_kernel_ = false;        // the last that was enqueued is one, and no copy or wait
+  const char* op_ = "";               // that is submitted now
+  std::vector<Pool::Block> scratch_;  // of it
+  std::vector<int64_t*> words_;       // of it, not heeded yet
+  SideStream side_;
+  std::vector<const char*> aside_;      // ops beside that this stream does not stand behind yet
   std::vector<const char*> ops_;        // enqueued since the last ending, each once
   std::unique_ptr<Profiler> profiler_;  // while a profile is taken
 

@@ -92,6 +92,24 @@ for (const [way, what] of [
     assert.match(stderr, /at step 20 .*: it failed with exit code 1; its log says why/);
   });
 
+test("a rank that is killed while all are in a collective beside their own work", async () => {
+  const running = startRanks(3, child("ranks/loss_child", "20", "aside"));
+  const pids = await processes(running, 3);
+  const { seconds, stderr } = await lose(running, () => process.kill(pids.get(1)!, "SIGKILL"));
+  assert.ok(seconds < 10, `${seconds} s`);
+  assert.match(stderr, new RegExp(`rank 1 on ${os.hostname()} was lost at step`));
+});
+
+test("a rank whose device fails before a collective aside ends the others, who are in it", async () => {
+  const started = performance.now();
+  const { code, stderr } = await startRanks(3, child("ranks/loss_child", "20", "aside, failing"))
+    .ended;
+  assert.notEqual(code, 0);
+  assert.ok(performance.now() - started < 15_000);
+  assert.match(stderr, /softmaxCrossEntropy: target: expected/);
+  assert.match(stderr, /rank 2 on \S+ was lost at step 21 after 20 collectives: it failed with/);
+});
+
 test("ranks that are out of step are told so, not left waiting", async () => {
   const { code, stderr } = await startRanks(2, child("ranks/loss_child", "10", "mismatch")).ended;
   assert.notEqual(code, 0);

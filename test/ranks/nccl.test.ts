@@ -73,10 +73,10 @@ test("the real library has all that is called, and makes an id", real !== undefi
 });
 
 /** Ranks with torchrun's variables. */
-async function torchrun(size: number) {
+async function torchrun(size: number, ...command: string[]) {
   const port = await freePort();
   const ranks = Array.from({ length: size }, async (_, rank) => {
-    const [program, ...args] = child("ranks/collectives_child", "cpu", "nccl");
+    const [program, ...args] = command;
     return startProgram(program!, args, {
       env: {
         SRPO_NCCL: double,
@@ -99,7 +99,9 @@ for (const size of [1, 2, 3])
     `${size} ranks by torchrun's variables: every collective, then a farewell`,
     hasDouble,
     async () => {
-      for (const [rank, { code, stdout, stderr }] of (await torchrun(size)).entries()) {
+      for (const [rank, { code, stdout, stderr }] of (
+        await torchrun(size, ...child("ranks/collectives_child", "cpu", "nccl"))
+      ).entries()) {
         assert.equal(code, 0, stderr);
         assert.match(stdout, new RegExp(`rank ${rank} of ${size} is right`));
         const said = stderr.split("\n").filter((line) => line.startsWith("double"));
@@ -123,6 +125,16 @@ for (const size of [1, 2, 3])
       }
     },
   );
+
+for (const size of [1, 3])
+  test(`${size} ranks: collectives beside the device's own work`, hasDouble, async () => {
+    const meeting = mkdtempSync(path.join(folder, "aside-"));
+    const command = child("ranks/aside_child", "cpu", meeting, "nccl");
+    for (const [rank, { code, stdout, stderr }] of (await torchrun(size, ...command)).entries()) {
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, new RegExp(`rank ${rank} of ${size} is right`));
+    }
+  });
 
 /** Trains on so many ranks, over the stand-in. */
 async function trainOver(ranks: number, out: string): Promise<Ended> {

@@ -116,6 +116,7 @@ API int ncclAllReduce(const void* in, void* out, size_t n, int type, int op, Com
 API int ncclReduceScatter(const void* in, void* out, size_t n, int type, int op, Comm* c, void* s) {
   say("reduceScatter", type, op);
   (void)s;
+  if (n == 1013) return 4; // how aside_child.ts asks for a failure
   const size_t part = n * size_of(type);
   WITH_ALL(in, part * (size_t)c->size, {
     memcpy(out, c->shared->data[0] + (size_t)c->rank * part, part);

@@ -22,7 +22,7 @@ import type { TensorRows } from "./rows/tensor.js";
 import type { UpdateRows } from "./rows/update.js";
 
 export type { Handle } from "./handle.js";
-export type { CommHandle, CommProgress } from "./rows/comm.js";
+export type { CommHandle, CommProgress, PendingHandle } from "./rows/comm.js";
 export type { FileHandle, StoredTensor } from "./rows/io.js";
 export type { TakenProfile } from "./rows/profile.js";
 

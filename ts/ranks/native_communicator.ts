@@ -1,9 +1,16 @@
 import { writeSync } from "node:fs";
-import { native, type CommHandle, type CommProgress } from "../native/binding.js";
+import {
+  native,
+  type CommHandle,
+  type CommProgress,
+  type PendingHandle,
+} from "../native/binding.js";
 import { synchronize, type Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Communicator, CommunicatorStats, Pending } from "./communicator.js";
 import type { Watch, Where } from "./watch.js";
+
+const pending = (handle: PendingHandle): Pending => ({ wait: () => native.commWait(handle) });
 
 /** What an engine of the addon does, over NCCL or MPI. */
 export class NativeCommunicator implements Communicator {
@@ -71,14 +78,11 @@ export class NativeCommunicator implements Communicator {
   allGather(input: Tensor, output: Tensor): void {
     native.commAllGather(this.#handle, input.handle, output.handle);
   }
-  // Not beside it yet: they stand in the device's own order.
   reduceScatterAside(input: Tensor, output: Tensor): Pending {
-    this.reduceScatter(input, output);
-    return { wait: () => {} };
+    return pending(native.commReduceScatterAside(this.#handle, input.handle, output.handle));
   }
   allGatherAside(input: Tensor, output: Tensor): Pending {
-    this.allGather(input, output);
-    return { wait: () => {} };
+    return pending(native.commAllGatherAside(this.#handle, input.handle, output.handle));
   }
   broadcast(t: Tensor, root: number): void {
     native.commBroadcast(this.#handle, t.handle, root);

@@ -67,6 +67,9 @@ cudaError_t cudaGetDeviceCount(int*);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int);
 cudaError_t cudaSetDevice(int);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t*, unsigned, int);
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest);
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned);
 cudaError_t cudaStreamQuery(cudaStream_t);
 cudaError_t cudaStreamSynchronize(cudaStream_t);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned);
@@ -120,7 +123,11 @@ struct Kernel {
 std::vector<cudaLaunchAttribute> last_attributes();
 /// A kernel that reads where nothing is: every later call fails.
 void launch_fault(cudaStream_t stream);
-/// Nothing enqueued begins until it is let go.
+/// Nothing enqueued begins until it is let go; on one stream, or on all.
 void hold(bool held);
+void hold(cudaStream_t stream, bool held);
+/// What a stream was made with.
+int priority_of(cudaStream_t stream);
+unsigned flags_of(cudaStream_t stream);
 
 }  // namespace fake

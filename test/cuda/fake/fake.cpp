@@ -87,10 +87,15 @@ struct FakeStream {
     std::function<void()> set_up;
   };
   std::shared_ptr<Next> next;
-  bool busy = false;
+  bool busy = false, held = false;
+  const unsigned flags;
+  const int priority;
   std::thread thread;
 
-  FakeStream() : thread([this] { run(); }) { thread.detach(); }
+  FakeStream(unsigned flags, int priority)
+      : flags(flags), priority(priority), thread([this] { run(); }) {
+    thread.detach();
+  }
   void push(std::function<void()> piece) {
     const std::lock_guard lock(mutex);
     next.reset();
@@ -100,7 +105,7 @@ struct FakeStream {
   void run() {
     std::unique_lock lock(mutex);
     for (unsigned turn = 0;; ++turn) {
-      changed.wait(lock, [this] { return !held && !work.empty(); });
+      changed.wait(lock, [this] { return !fake::held && !held && !work.empty(); });
       const auto piece = std::move(work.front());
       work.pop_front();
       busy = true;
@@ -114,12 +119,28 @@ struct FakeStream {
     }
   }
 };
+/// A record of an event: who waits for it waits for that one, whatever is recorded later.
+struct Record {
+  bool reached = false;
+  std::chrono::steady_clock::time_point at;
+};
 struct FakeEvent {
-  int recorded = 0, reached = 0;
-  std::chrono::steady_clock::time_point at;  // when it was reached last
+  std::shared_ptr<Record> last;
+  bool reached() const { return !last || last->reached; }
 };
 struct FakePool {};
 
+void fake::hold(cudaStream_t stream, bool it) {
+  const std::lock_guard lock(mutex);
+  stream->held = it;
+  changed.notify_all();
+}
+int fake::priority_of(cudaStream_t stream) {
+  return stream->priority;
+}
+unsigned fake::flags_of(cudaStream_t stream) {
+  return stream->flags;
+}
 void fake::launch(cudaStream_t stream, std::function<void()> kernel) {
   stream->push(std::move(kernel));
 }
@@ -199,8 +220,29 @@ cudaError_t cudaSetDevice(int) {
   const std::lock_guard lock(mutex);
   return sticky;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new FakeStream;
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  *stream = new FakeStream(flags, priority);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  std::shared_ptr<Record> record;
+  {
+    const std::lock_guard lock(mutex);
+    if (sticky != cudaSuccess) return sticky;
+    record = event->last;
+  }
+  stream->push([record] {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return sticky != cudaSuccess || !record || record->reached; });
+  });
   return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
@@ -228,20 +270,22 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
   const std::lock_guard lock(mutex);
-  if (from->reached == 0 || to->reached == 0) return cudaErrorInvalidValue;
-  *ms = std::chrono::duration<float, std::milli>(to->at - from->at).count();
+  if (!from->last || !to->last) return cudaErrorInvalidValue;
+  if (!from->reached() || !to->reached()) return cudaErrorNotReady;
+  *ms = std::chrono::duration<float, std::milli>(to->last->at - from->last->at).count();
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const auto record = std::make_shared<Record>();
   {
     const std::lock_guard lock(mutex);
     if (sticky != cudaSuccess) return sticky;
-    ++event->recorded;
+    event->last = record;
   }
-  stream->push([event, turn = event->recorded] {
+  stream->push([record] {
     const std::lock_guard lock(mutex);
-    event->reached = turn;
-    event->at = std::chrono::steady_clock::now();
+    record->reached = true;
+    record->at = std::chrono::steady_clock::now();
     changed.notify_all();
   });
   return cudaSuccess;
@@ -249,12 +293,13 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(mutex);
   if (sticky != cudaSuccess) return sticky;
-  return event->reached == event->recorded ? cudaSuccess : cudaErrorNotReady;
+  return event->reached() ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   std::unique_lock lock(mutex);
   count(&Waits::synchronized);
-  changed.wait(lock, [=] { return sticky != cudaSuccess || event->reached == event->recorded; });
+  changed.wait(
+      lock, [record = event->last] { return sticky != cudaSuccess || !record || record->reached; });
   return sticky;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "cpp/core/aside.h"
 #include "cpp/core/runtime.h"
 #include "cpp/core/tensor.h"
 #include "cpp/ops/op_table.h"
@@ -314,10 +315,172 @@ void an_environment_leaves() {
   expect(waited().empty(), "what it left behind was told to another");
 }
 
+/// Where work beside the stream runs.
+cudaStream_t side() {
+  static cudaStream_t found = nullptr;
+  if (found != nullptr) return found;
+  aside_of(stream()).submit_aside(
+      "find",
+      [](Stream& it) {
+        expect(it.device() == kCard, "of another device");
+        found = static_cast<cudaStream_t>(it.native());
+      },
+      nullptr);
+  expect(waited().empty(), "a wait failed");
+  return found;
+}
+
+/// A kernel beside the stream.
+std::shared_ptr<Aside> aside(const char* op, std::function<void()> kernel) {
+  return aside_of(stream()).submit_aside(
+      op,
+      [kernel = std::move(kernel)](Stream& it) {
+        fake::launch(static_cast<cudaStream_t>(it.native()), kernel);
+      },
+      nullptr);
+}
+void in_order(const char* op, std::function<void()> kernel) {
+  stream().submit(op, [kernel = std::move(kernel)] { fake::launch(native(), kernel); });
+}
+/// Long enough for what is free to run to have run.
+void pause() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+void work_beside_has_its_place() {
+  expect(side() != native(), "one stream for both");
+  expect(fake::priority_of(side()) < fake::priority_of(native()), "it does not go first");
+  expect(fake::flags_of(side()) == cudaStreamNonBlocking, "it waits for the default stream");
+  std::atomic<int> before = 0, seen = -1, after = 0, behind = -1;
+  fake::hold(native(), true);
+  fake::watch();
+  in_order("before", [&] { before = 1; });
+  const auto first = aside("first", [&] { seen = before.load(); });
+  const auto second = aside("second", [&] { seen = seen * 10 + 2; });
+  pause();
+  expect(seen == -1, "it ran before what it comes after");
+  fake::hold(side(), true);
+  fake::hold(native(), false);
+  in_order("after", [&] { after = 1; });
+  expect(waited().empty() && after == 1 && seen == -1, "it is not beside the stream");
+  second->join();
+  second->join();
+  in_order("behind", [&] { behind = seen.load(); });
+  pause();
+  expect(behind == -1, "the stream went on without it");
+  expect(fake::waits().synchronized == 0, "a join waited");
+  fake::hold(side(), false);
+  expect(waited().empty() && behind == 12, "the stream is not behind it");
+}
+
+void memory_beside_is_kept() {
+  const size_t used = backend_of(kCard).pool->stats().in_use;
+  for (const int64_t n : {1000, 1 << 20})
+    for (const bool joins : {true, false}) {
+      std::atomic<int> wrong = 0;
+      Tensor t = Tensor::empty({n}, DType::kFloat32, kCard);
+      const float* data = t->data<float>();
+      in_order("write", [=] { std::fill_n(const_cast<float*>(data), n, 3.f); });
+      fake::hold(side(), true);
+      auto piece = aside_of(stream()).submit_aside(
+          "gather",
+          [&wrong, data, n](Stream& it) {
+            const int32_t one = 1;
+            const auto* given = static_cast<const int32_t*>(it.scratch(4, &one));
+            auto* more = static_cast<float*>(it.scratch(size_t{4} << 20, nullptr));
+            fake::launch(static_cast<cudaStream_t>(it.native()), [=, &wrong] {
+              more[1000] = 5;
+              for (int64_t i = 0; i < n; ++i)
+                wrong += data[i] != 3.f || *given != 1 || more[1000] != 5;
+            });
+          },
+          std::make_shared<Tensor>(t));
+      t = {};
+      const auto overwrite = [n] {
+        for (int i = 0; i < 2; ++i) {
+          const Tensor other =
+              Tensor::empty({i == 0 ? n : int64_t{1} << 20}, DType::kFloat32, kCard);
+          stream().zero(other->pointer, static_cast<size_t>(other->bytes()));
+        }
+        stream().submit("norm", [] {
+          int32_t* const word = static_cast<int32_t*>(stream().scratch(4, nullptr));
+          fake::launch(native(), [word] { *word = 77; });
+        });
+      };
+      overwrite();  // on other memory
+      expect(waited().empty(), "a wait failed");
+      if (joins) piece->join();
+      piece.reset();
+      overwrite();  // on the same, behind it
+      fake::hold(side(), false);
+      expect(waited().empty() && wrong == 0, "memory was given away too early");
+    }
+  expect(backend_of(kCard).pool->stats().in_use == used, "memory was not given back");
+}
+
+void failures_beside_are_told() {
+  int ran = 0;
+  const auto fails = [](Stream&) { throw Error("ERR_NCCL", "ncclReduceScatter: no"); };
+  const auto counts = [&](Stream&) { ++ran; };
+  auto failed = aside_of(stream()).submit_aside("reduceScatter", fails, nullptr);
+  auto later = aside_of(stream()).submit_aside("allGather", counts, nullptr);
+  stream().submit("adamw", [&] { ++ran; });
+  expect_text(waited(), "ERR_NCCL reduceScatter: ncclReduceScatter: no");
+  expect(ran == 0 && waited().empty(), "what came after it ran, or it was told twice");
+  later->join();
+  stream().submit("adamw", [&] { ++ran; });
+  expect_text(waited(), "ERR_NCCL reduceScatter: ");
+  expect(ran == 0, "what stands behind a piece that was skipped ran");
+
+  stream().submit("linear", [] { throw Error("ERR_SHAPE", "no"); });
+  auto skipped = aside_of(stream()).submit_aside("allGather", counts, nullptr);
+  expect_text(waited(), "ERR_SHAPE linear: no");
+  skipped.reset();
+  aside_of(stream()).submit_aside("allGather", counts, nullptr)->join();
+  expect(waited().empty() && ran == 1, "the stream is not usable again");
+}
+
+void a_profile_shows_the_wait() {
+  expect(begun("events").empty(), "no profile has begun");
+  const auto sleep = [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
+  const auto piece = aside("gather", sleep);
+  in_order("short", [] {});
+  piece->join();
+  expect(waited().empty(), "a wait failed");
+  const Profile taken = stream().profile_end();
+  expect(taken.pieces.size() == 2, "other pieces than two");
+  const TimedPiece brief = taken.pieces[0], wait = taken.pieces[1];
+  expect(brief.op == std::string("short") && wait.op == std::string("wait"), "their names");
+  expect(wait.end - taken.origin >= 20'000'000, "its end");
+}
+
+void an_environment_leaves_work_beside() {
+  std::atomic<bool> ran = false;
+  const Tensor t = Tensor::zeros({100}, DType::kFloat32, kCard);
+  std::thread other([&] {
+    const auto piece = aside_of(stream()).submit_aside(
+        "gather",
+        [&](Stream& it) {
+          fake::launch(static_cast<cudaStream_t>(it.native()), [&] {
+            pause();
+            ran = true;
+          });
+        },
+        std::make_shared<Tensor>(t));
+    stream().leave();
+    expect(ran, "it left before its work beside had ended");
+  });
+  other.join();
+  expect(waited().empty(), "a wait failed");
+}
+
 void a_fault_is_told_and_nothing_hangs() {
   const Tensor t = Tensor::zeros({1000}, DType::kFloat32, kCard);
   expect(waited().empty(), "a wait failed");
   std::vector<float> back(1000);
+  const auto beside =
+      aside("allGather", [] {});  // which may run for longer than what was waited for
+  expect(waited().empty(), "a wait failed");
   stream().submit("modulatedLayerNorm", [] {});
   stream().submit("attention", [] { fake::launch_fault(native()); });
   stream().copy_to_host(back.data(), t->pointer, 4000);
@@ -325,7 +488,7 @@ void a_fault_is_told_and_nothing_hangs() {
   expect_text(text,
               "ERR_CUDA cuda:0: cannot be used any more in this process: a kernel failed: "
               "cudaErrorIllegalAddress: an illegal memory access was encountered; it was of "
-              "one of these ops: modulatedLayerNorm, attention, copy; "
+              "one of these ops: modulatedLayerNorm, attention, copy, allGather; "
               "CUDA_LAUNCH_BLOCKING=1 in the environment tells which");
   bool ran = false;
   stream().submit("add", [&] { ran = true; });
@@ -380,6 +543,11 @@ constexpr Case kCases[] = {
     {"kernels begin early behind kernels", kernels_begin_early_behind_kernels},
     {"freed memory is behind its last reader", freed_memory_is_behind_its_last_reader},
     {"out of memory is explained", out_of_memory_is_explained},
+    {"work beside has its place", work_beside_has_its_place},
+    {"memory of work beside is kept", memory_beside_is_kept},
+    {"failures beside are told", failures_beside_are_told},
+    {"a profile shows the wait for work beside", a_profile_shows_the_wait},
+    {"an environment leaves work beside", an_environment_leaves_work_beside},
     {"an environment leaves", an_environment_leaves},
     {"a fault is told and nothing hangs", a_fault_is_told_and_nothing_hangs},
 };

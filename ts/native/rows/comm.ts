@@ -6,6 +6,12 @@ export interface CommHandle {
   readonly [commBrand]: true;
 }
 
+declare const pendingBrand: unique symbol;
+/** A collective beside the device's own work, until it is waited for. */
+export interface PendingHandle {
+  readonly [pendingBrand]: true;
+}
+
 /** How far a rank's collectives are. */
 export interface CommProgress {
   readonly submitted: number;
@@ -43,6 +49,11 @@ export interface CommRows {
   commAllReduce(communicator: CommHandle, t: Handle, max: boolean): void;
   commReduceScatter(communicator: CommHandle, input: Handle, output: Handle): void;
   commAllGather(communicator: CommHandle, input: Handle, output: Handle): void;
+  /** The same beside the device's own work; the tensors may go before it has ended. */
+  commReduceScatterAside(communicator: CommHandle, input: Handle, output: Handle): PendingHandle;
+  commAllGatherAside(communicator: CommHandle, input: Handle, output: Handle): PendingHandle;
+  /** What is enqueued from here on comes after it; once. */
+  commWait(pending: PendingHandle): void;
   commBroadcast(communicator: CommHandle, t: Handle, root: number): void;
   commBarrier(communicator: CommHandle): Promise<void>;
   commProgress(communicator: CommHandle): CommProgress;
