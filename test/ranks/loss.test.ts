@@ -69,7 +69,9 @@ for (const rank of [0, 2])
   });
 
 test("a rank whose JavaScript is stuck counts as stopped", async () => {
-  const { code, stderr } = await startRanks(2, child("ranks/loss_child", "3", "block")).ended;
+  // At step 150 it has told where it is more than once.
+  const { code, stderr } = await startRanks(2, child("ranks/loss_child", "3", "block", "150"))
+    .ended;
   assert.notEqual(code, 0);
   assert.match(
     stderr,
