@@ -78,15 +78,15 @@ export class Updater {
     void scope;
     this.#gatherWeights();
     const logged = await this.#accumulate(step, pass, onPrompts);
+    const { device } = this.setup.trained;
     const began = performance.now();
     await range("reduce gradients", () => this.parts.sharding.reduceGradients());
-    await synchronize(this.setup.trained.device);
+    if (this.parts.ranks.size > 1) await synchronize(device);
     const waited = (performance.now() - began) / 1000;
     const norm = range("gradient norm", () => this.parts.sharding.gradNorm());
-    const found = await norm.item();
-    if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     const lr = this.config.lr * this.#schedule(step);
     const { maxGradNorm } = this.config;
+    // The device goes on without us: of a norm that is not finite the step moves nothing.
     range("optimizer", () =>
       this.parts.optimizer.step({
         lr,
@@ -94,9 +94,11 @@ export class Updater {
         maxGradNorm: maxGradNorm > 0 ? maxGradNorm : undefined,
       }),
     );
+    const found = await norm.item();
+    if (!Number.isFinite(found)) throw await this.#notFinite(step, pass, found);
     range("ema", () => this.parts.ema?.update());
     this.parts.sharding.weightsMoved();
-    await synchronize(this.setup.trained.device);
+    await synchronize(device);
     const all = await this.parts.ranks.gather({ logged, waited });
     this.waited = this.waited.map((seconds, rank) => seconds + all[rank]!.waited);
     return { ...meansOf(all.map((one) => one.logged)), gradNorm: found, lr };
@@ -128,7 +130,8 @@ export class Updater {
         ++backwards;
         range("backward", () => backward(term.loss, undefined, this.parts.sharding.watch));
         logged.add(term, { prompts: samples.length, share: batch.share });
-        // One term's work in the queue at a time: its memory is what the next one takes.
+        // One term's work in the queue at a time: its memory is what the next one takes, and launches do
+        // not get so far ahead that the driver would make this thread wait.
         await synchronize(parameters.device);
       }
       onPrompts?.((done += samples.length));
