@@ -3,7 +3,7 @@ import { native } from "../../native/binding.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { productGradient } from "../gemm/linear_calls.js";
 import type { MlpOptions } from "../gemm/mlp.js";
-import type { Layer } from "../gemm/mlp_calls.js";
+import { upCall, type Layer } from "../gemm/mlp_calls.js";
 
 /**
  * Attention and an MLP side by side under one second layer:
@@ -84,23 +84,7 @@ export function attentionMlp(
     );
     const [dw1, db1] = [productGradient(w1, x), weightGradient(b1)];
     let dx = null;
-    if (hides && dpre !== null)
-      [dx] = native.linearBackward(
-        dpre,
-        x.handle,
-        w1.handle,
-        null,
-        null,
-        "none",
-        dw1.into,
-        db1.into,
-        x.requiresGrad,
-        false,
-        null,
-        "none",
-        dw1.squares,
-        0,
-      );
+    if (hides && dpre !== null) [dx] = native.linearBackward(...upCall(dpre, x, w1, dw1, db1));
     if (dpre !== null) native.tensorDispose(dpre);
     let dheads: readonly (typeof dx)[] = [null, null, null];
     if (attends && dattended !== null) {

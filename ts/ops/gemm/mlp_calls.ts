@@ -46,6 +46,32 @@ export interface MlpBackward {
   gradients: (dx: Handle | null, dgate: Handle | null) => Gradient[];
 }
 
+/** The backward of the first layer, from the gradient of what its activation was given; gives dx. */
+export function upCall(
+  dpre: Handle,
+  x: Tensor,
+  w1: Tensor,
+  dw1: ReturnType<typeof productGradient>,
+  db1: ReturnType<typeof weightGradient>,
+): BackwardCall {
+  return [
+    dpre,
+    x.handle,
+    w1.handle,
+    null,
+    null,
+    "none",
+    dw1.into,
+    db1.into,
+    x.requiresGrad,
+    false,
+    null,
+    "none",
+    dw1.squares,
+    0,
+  ];
+}
+
 export function backwardOf(
   { x, up: [w1, b1], down: [w2, b2], residual, gate }: MlpInputs,
   act: Activation,
@@ -72,25 +98,7 @@ export function backwardOf(
       dw2.squares,
       0,
     ],
-    up: (dpre) =>
-      dpre === null
-        ? null
-        : [
-            dpre,
-            x.handle,
-            w1.handle,
-            null,
-            null,
-            "none",
-            dw1.into,
-            db1.into,
-            x.requiresGrad,
-            false,
-            null,
-            "none",
-            dw1.squares,
-            0,
-          ],
+    up: (dpre) => (dpre === null ? null : upCall(dpre, x, w1, dw1, db1)),
     gradients: (dx, dgate) => [
       dx,
       dw1.result,
