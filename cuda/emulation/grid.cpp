@@ -13,11 +13,13 @@
 #include "cuda/emulation/async.h"
 #include "cuda/emulation/fiber.h"
 #include "cuda/emulation/memory.h"
+#include "cuda/emulation/scheduler.h"
 
 namespace srpo::emulation {
 
 Thread* current = nullptr;
 Launch launched;
+Scheduler scheduler;
 
 namespace {
 
@@ -27,59 +29,19 @@ constexpr size_t kCanaryBytes = 1024;   // past the end of shared memory
 constexpr unsigned kMostResident = 64;  // clusters that run at once, if some wait for others
 constexpr unsigned kLooks = 64;         // one step in so many, a thread that spins looks again
 constexpr unsigned kIdleRounds = 2;     // rounds of spinning without progress before we give up
-constexpr unsigned kNeverLinger = 0;  // of the places where a thread may, it does at one in so many
-constexpr unsigned kLinger[] = {kNeverLinger, 8, 64, 1024};  // drawn for a launch
+// Of the places where a thread may linger, it does at one in so many: drawn for a launch.
+constexpr unsigned kLinger[] = {kNeverLinger, 8, 64, 1024};
 constexpr unsigned kAhead = 3;  // clusters at most that begin before the kernel before has ended
 constexpr unsigned kAheadAlways = 2;  // launches of a kernel that do so for certain
 constexpr unsigned kAheadOften =
     64;  // and one in so many of the others: to shut memory takes its time
-constexpr uint64_t kNever = ~uint64_t{0};
-constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
 
-struct Background {
-  uint64_t due;
-  void (*complete)(void*);
-  void* context;
-};
-
-/// One at a time: what `current` and `launched` belong to.
-struct Scheduler {
-  uint64_t random = 1;
-  uint64_t late = 0;  // says what is late throughout
-  uint64_t clock = 0;
-  uint64_t progress = 0;  // grows with everything that may let another thread go on
-  std::vector<Thread*> ready, spinning;
-  std::vector<Thread*> lingering;  // go on when no other can
-  unsigned lingers = kNeverLinger;
-  std::vector<Block*> fresh;  // blocks with threads that have not begun
-  std::vector<Background> background;
-  bool earlier_runs = false;    // the kernel before: global memory is shut until it has ended
-  bool waited = false;          // a thread has, for it
-  std::vector<Thread*> behind;  // threads that do
-  std::string failure;
-};
-
-Scheduler scheduler;
 uint64_t seed = [] {
   const char* text = std::getenv("SRPO_EMULATION_SEED");
   return text == nullptr ? uint64_t{1} : std::strtoull(text, nullptr, 10);
 }();
 uint64_t launches = 0;
 std::unordered_map<const void*, unsigned> begun_early;  // launches of a kernel
-
-uint64_t mixed(uint64_t z) {  // splitmix64
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-uint64_t next_random() {
-  return mixed(scheduler.random += kGolden);
-}
-
-std::string text_of(const Index& i) {
-  return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
-}
 
 // ---- fibers -------------------------------------------------------------------------------------
 
@@ -447,10 +409,6 @@ void set_seed(uint64_t value) {
   begun_early.clear();
 }
 
-unsigned draw(unsigned n) {
-  return static_cast<unsigned>((next_random() >> 32) * n >> 32);
-}
-
 void run(const Launch& launch) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
@@ -470,81 +428,6 @@ void run(const Launch& launch) {
     abandon(residents);
     throw;
   }
-}
-
-void fail(const std::string& what) {
-  Thread& thread = *current;
-  scheduler.failure = "block " + text_of(thread.block->index) + " thread " +
-                      std::to_string(thread.rank) + ": " + what;
-  thread.fiber->leave();
-  std::abort();  // a launch that failed goes on with nobody
-}
-
-void wait(const char* what, uint64_t which) {
-  Thread& thread = *current;
-  thread.waits_for = what;
-  thread.which = which;
-  thread.fiber->leave();
-}
-
-void wake(Thread* thread) {
-  ++scheduler.progress;
-  scheduler.ready.push_back(thread);
-}
-
-void wake_all(std::vector<Thread*>& threads) {
-  for (Thread* thread : threads) wake(thread);
-  threads.clear();
-}
-
-void spin() {
-  Thread& thread = *current;
-  thread.waits_for = "memory that another thread writes";
-  scheduler.spinning.push_back(&thread);
-  thread.fiber->leave();
-}
-
-void wait_for_earlier() {
-  scheduler.waited = true;
-  if (!scheduler.earlier_runs) return;
-  scheduler.behind.push_back(current);
-  wait("the kernel before");
-}
-
-void touch_global(const char* what) {
-  if (scheduler.earlier_runs)
-    fail(std::string(what) +
-         ": it has not waited for the kernel before: wait_for_earlier_kernel()");
-}
-
-void touch(const void* at, const char* what) {
-  if (!scheduler.earlier_runs) return;
-  const auto offset = static_cast<const unsigned char*>(at) - current->block->shared;
-  if (offset < 0 || static_cast<size_t>(offset) >= launched.shared) touch_global(what);
-}
-
-void linger() {
-  if (scheduler.lingers == kNeverLinger || draw(scheduler.lingers) != 0) return;
-  scheduler.lingering.push_back(current);
-  wait("the others to go first");
-}
-
-bool always_late(uint64_t number) {
-  return mixed(scheduler.late + number * kGolden) % 4 == 0;
-}
-
-void later(unsigned delay, void (*complete)(void*), void* context) {
-  const uint64_t due = delay == kAtLast ? kNever : scheduler.clock + delay;
-  scheduler.background.push_back({due, complete, context});
-}
-
-unsigned shared_offset(const void* pointer, size_t bytes, const char* what) {
-  const auto at = static_cast<const unsigned char*>(pointer) - current->block->shared;
-  if (at < 0 || static_cast<size_t>(at) + bytes > launched.shared)
-    fail(std::string(what) + ": expected " + std::to_string(bytes) +
-         " bytes within shared memory, got offset " + std::to_string(at) + " of " +
-         std::to_string(launched.shared));
-  return static_cast<unsigned>(at);
 }
 
 }  // namespace srpo::emulation
